@@ -1,0 +1,31 @@
+import { defineConfig } from 'vitest/config'
+
+/** The closing line says what ran in a form a script can read; scripts/test.js adds to it. */
+const closingLine = {
+  onTestRunEnd(modules: readonly import('vitest/node').TestModule[], errors: readonly unknown[]): void {
+    const counts = { passed: 0, failed: errors.length, skipped: 0, pending: 0 }
+    for (const module of modules) {
+      // A file that could not be loaded has no tests to report: it counts as one failure.
+      counts.failed += module.errors().length
+      for (const test of module.children.allTests()) counts[test.result().state]++
+    }
+    const skipped = counts.skipped + counts.pending
+    console.log(`${counts.passed} passed, ${counts.failed} failed, ${skipped} skipped`)
+  },
+}
+
+export default defineConfig({
+  test: {
+    reporters: ['default', closingLine],
+    projects: [
+      {
+        test: {
+          name: 'node',
+          environment: 'node',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/runtimes/**'],
+        },
+      },
+    ],
+  },
+})
