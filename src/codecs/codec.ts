@@ -1,0 +1,28 @@
+// The contract of a codec: values to bytes and back.
+
+/** Turns values into bytes and bytes into values. */
+export interface Codec {
+  /**
+   * Number that is stored with every entry, 1 to 255, so that bytes of another codec are recognised
+   * and read as a miss. 1 to 63 are tierwheel's own (1 json); take 64 or more for yours.
+   */
+  readonly id: number
+  /** Short stable name used in errors and events, such as `json`. */
+  readonly name: string
+
+  /**
+   * The bytes of `value`.
+   *
+   * @throws CacheError `CACHE_ENCODE_FAILED` when the value has no form here (a function, a symbol, a
+   *   cycle), naming the place inside the value.
+   */
+  encode(value: unknown): Uint8Array
+
+  /**
+   * The value in `bytes`, which were checked against damage before.
+   *
+   * @throws CacheError `CACHE_DECODE_FAILED` when they are not of this codec. Never runs anything that
+   *   the bytes name, and never assigns a `__proto__`.
+   */
+  decode(bytes: Uint8Array): unknown
+}

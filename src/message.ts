@@ -1,0 +1,110 @@
+// What one process tells the others about a mutation, and its wire form.
+//
+//    at  bytes  field
+//     0      1  format       1; a reader that meets another number must treat it as a gap
+//     1      1  op           1 set, 2 delete, 3 clear
+//     2      2  partition
+//     4      8  epoch        integers up to 2^53 - 1, as f64
+//    12      8  after
+//    20      8  sequence
+//    28      8  origin id    8 bytes, shown as 16 hexadecimal digits
+//    36      8  serial       integer, as f64
+//    44      4  number of keys
+//    48         per key: 4 bytes length, then that many bytes of UTF-8
+//
+// All little endian. Messages never carry a value, so whoever can write to the bus can at worst force
+// misses. A message that does not parse is `undefined`, never a throw: decoders run inside listeners of
+// client libraries, where an exception ends the process.
+
+import type { Stamp } from './stamp.ts'
+
+/** What was done. */
+export type MessageOp = 'set' | 'delete' | 'clear'
+
+/** A mutation, as those who did not make it hear of it. */
+export interface Message {
+  readonly op: MessageOp
+  /** Stored keys; for `clear` the one prefix, where `''` means everything. */
+  readonly keys: readonly string[]
+  readonly stamp: Stamp
+  /** The sequence of the mutation before this one in its partition: a receiver that is not there missed some. */
+  readonly after: number
+  /** Who made it, 16 hexadecimal digits. */
+  readonly origin: string
+  /** The how-manieth mutation of that origin it is. */
+  readonly serial: number
+}
+
+const MESSAGE_FORMAT = 1
+const HEADER_BYTES = 48
+/** Longer messages are not written; a batch is split before that. */
+const MAX_MESSAGE_BYTES = 65_536
+const ops: readonly MessageOp[] = ['set', 'delete', 'clear']
+
+/**
+ * The wire form of a message.
+ *
+ * @throws RangeError when the keys do not fit into 64 KiB.
+ */
+export function encodeMessage(message: Message): Uint8Array {
+  const encoder = new TextEncoder()
+  const keys = message.keys.map((key) => encoder.encode(key))
+  const bytes = new Uint8Array(keys.reduce((sum, key) => sum + 4 + key.length, HEADER_BYTES))
+  if (bytes.length > MAX_MESSAGE_BYTES) {
+    throw new RangeError(`a message of ${bytes.length} bytes is over the limit of ${MAX_MESSAGE_BYTES}`)
+  }
+  const view = new DataView(bytes.buffer)
+  bytes[0] = MESSAGE_FORMAT
+  bytes[1] = ops.indexOf(message.op) + 1
+  view.setUint16(2, message.stamp.partition, true)
+  view.setFloat64(4, message.stamp.epoch, true)
+  view.setFloat64(12, message.after, true)
+  view.setFloat64(20, message.stamp.sequence, true)
+  for (let at = 0; at < 8; at++)
+    bytes[28 + at] = Number.parseInt(message.origin.slice(2 * at, 2 * at + 2), 16)
+  view.setFloat64(36, message.serial, true)
+  view.setUint32(44, keys.length, true)
+  let at = HEADER_BYTES
+  for (const key of keys) {
+    view.setUint32(at, key.length, true)
+    bytes.set(key, at + 4)
+    at += 4 + key.length
+  }
+  return bytes
+}
+
+/** The message in `bytes`, or `undefined` when they are not one that this version understands. */
+export function decodeMessage(bytes: Uint8Array): Message | undefined {
+  if (bytes.length < HEADER_BYTES || bytes.length > MAX_MESSAGE_BYTES || bytes[0] !== MESSAGE_FORMAT)
+    return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const op = ops[(bytes[1] as number) - 1]
+  const numbers = [
+    view.getFloat64(4, true),
+    view.getFloat64(12, true),
+    view.getFloat64(20, true),
+    view.getFloat64(36, true),
+  ]
+  if (op === undefined || !numbers.every((number) => Number.isSafeInteger(number) && number >= 0))
+    return undefined
+  const [epoch, after, sequence, serial] = numbers as [number, number, number, number]
+
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+  const keys: string[] = []
+  let at = HEADER_BYTES
+  for (let left = view.getUint32(44, true); left > 0; left--) {
+    if (at + 4 > bytes.length) return undefined
+    const end = at + 4 + view.getUint32(at, true)
+    if (end > bytes.length) return undefined
+    try {
+      keys.push(decoder.decode(bytes.subarray(at + 4, end)))
+    } catch {
+      return undefined
+    }
+    at = end
+  }
+  if (at !== bytes.length || (op === 'clear' && keys.length !== 1)) return undefined
+
+  const origin = Array.from(bytes.subarray(28, 36), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return { op, keys, stamp: { partition: view.getUint16(2, true), epoch, sequence }, after, origin, serial }
+}

@@ -1,0 +1,75 @@
+// Every event a cache can tell of, and the one place that tells them. An event is noun and past
+// participle; there is one per decision, so that no log line is needed anywhere else.
+//
+// Nothing is paid without a listener: whoever would tell asks `hears(name)` before it builds the event.
+
+import type { CacheError } from '../errors.ts'
+import type { Key } from '../key.ts'
+
+/** Where an answer came from: `l1`, or the name of a tier. */
+export type Level = string
+
+/** Name and payload of every event. */
+export interface CacheEvents {
+  /** A value was found. `stale` when it was past its ttl. */
+  'entry.hit': { key: Key; level: Level; stale: boolean }
+  /** No level had a usable value. */
+  'entry.missed': { key: Key }
+  /** Another process changed a key; the copy here, if there was one, was dropped. */
+  'entry.invalidated': { key: Key; origin: string }
+  /** A tier's bytes were not an entry of this cache: damaged, of another format or another codec. Read as a miss. */
+  'entry.undecodable': { key: Key; tier: string; error: CacheError }
+  /** A loaded value has no bytes in the cache's codec; the caller got it, nobody keeps it. */
+  'entry.unencodable': { key: Key; error: unknown }
+  /** A loader ran and resolved. `stored` is false when a mutation overtook it, or its ttl was 0, or it resolved to `undefined`. */
+  'load.finished': { key: Key; durationMs: number; stored: boolean }
+  /** A loader rejected, threw or outlasted its limit; `servedStale` when a stale value went out in its place. */
+  'load.failed': { key: Key; durationMs: number; error: unknown; servedStale: boolean }
+  /** A set, delete or clear was taken by the authority. */
+  'mutation.committed': { op: 'set' | 'delete' | 'clear'; key: Key | undefined }
+  /** A tier failed or did not answer in time. Reads took it for a miss. */
+  'tier.failed': { tier: string; operation: string; error: CacheError }
+  /** The bus began to listen, or does so again; until then copies are not used. */
+  'bus.connected': { bus: string }
+  /** Messages may have been missed; copies older than this are checked with the authority before use. */
+  'bus.gap': { bus: string; partition: number | undefined; reason: string }
+  /** The bus does not work at the moment; copies are not used while that lasts. */
+  'bus.failed': { bus: string; error: unknown }
+  /** A listener threw; the cache went on. */
+  'listener.failed': { event: string; error: unknown }
+}
+
+/** Name of an event. */
+export type CacheEventName = keyof CacheEvents
+
+/** Tells listeners what happened. */
+export class Events {
+  readonly #listeners = new Map<CacheEventName, Set<(event: never) => void>>()
+
+  /** Whether anyone listens to `name`; ask before building an event. */
+  hears(name: CacheEventName): boolean {
+    return this.#listeners.has(name)
+  }
+
+  /** Adds a listener and returns the function that takes it away again. */
+  on<Name extends CacheEventName>(name: Name, listener: (event: CacheEvents[Name]) => void): () => void {
+    const listeners = this.#listeners.get(name) ?? new Set()
+    this.#listeners.set(name, listeners)
+    listeners.add(listener)
+    return () => {
+      listeners.delete(listener)
+      if (listeners.size === 0 && this.#listeners.get(name) === listeners) this.#listeners.delete(name)
+    }
+  }
+
+  /** Calls the listeners of `name`, in the order in which they came. A listener that throws stops nobody. */
+  tell<Name extends CacheEventName>(name: Name, event: CacheEvents[Name]): void {
+    for (const listener of this.#listeners.get(name) ?? []) {
+      try {
+        ;(listener as (event: CacheEvents[Name]) => void)(event)
+      } catch (error) {
+        if (name !== 'listener.failed') this.tell('listener.failed', { event: name, error })
+      }
+    }
+  }
+}
