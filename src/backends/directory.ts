@@ -1,0 +1,209 @@
+// Directories and files that nobody else can read, plant or swap: the few file operations that the file
+// tier and the file bus are made of.
+//
+// Modes are set on every level and file that is made here, and never left to the umask: a process-wide
+// umask that was open for a moment is what let Django's cache be read by other users (CVE-2020-24583,
+// CVE-2020-24584). A directory of another user, or one that others may write into, is refused rather than
+// repaired, since what lies in it may already be theirs. Links are neither followed nor written through.
+//
+// All calls are synchronous. With the file in the page cache, open + read + close takes about 7 µs this
+// way and 210 µs by promises, a write with its rename 95 µs against 280 µs (Node 20, ext4): each promise is
+// a trip through the thread pool. It also makes a section under the lock one uninterrupted piece. The
+// price: a slow disk holds up the whole process, so the directory belongs on a local one.
+//
+// Nothing is ever synced to the disk. A checksum turns what a power cut tore into a miss; a power cut may
+// also undo the mutations of the last seconds, deletes included, as the directory's entries then go back.
+
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+  writeSync,
+  writevSync,
+} from 'node:fs'
+import { join, parse, relative, sep } from 'node:path'
+
+// Windows has neither flag; there they are no bits.
+const NO_FOLLOW = constants.O_NOFOLLOW ?? 0
+/** A planted pipe would otherwise hold the open until someone writes into it. */
+const NO_WAIT = constants.O_NONBLOCK ?? 0
+const WRITABLE_BY_OTHERS = 0o022
+
+/** The code of a system error, such as `ENOENT`; `undefined` for any other error. */
+export function codeOf(error: unknown): string | undefined {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+  return typeof code === 'string' ? code : undefined
+}
+
+/**
+ * Makes `path` and each missing directory above it, for this user alone, and checks what is there.
+ *
+ * @throws When something on the way is no directory, is a link that another user planted, or when
+ *   `path` belongs to another user or lets others write.
+ */
+export function makeDirectory(path: string): void {
+  const { root } = parse(path)
+  let level = root
+  for (const name of relative(root, path).split(sep)) {
+    if (name === '') continue
+    level = join(level, name)
+    const found = lstatSync(level, { throwIfNoEntry: false })
+    if (found === undefined) makeLevel(level)
+    else if (found.isSymbolicLink() && !isTrusted(found)) {
+      throw new Error(`${level} is a link that user ${found.uid} made; it is not followed`)
+    }
+  }
+  checkOwned(path, statSync(path))
+}
+
+/** Makes one directory inside one that `makeDirectory` has checked; one that is there already is checked. */
+export function makeLevel(path: string): void {
+  try {
+    mkdirSync(path, 0o700)
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
+    checkOwned(path, lstatSync(path))
+    return
+  }
+  chmodSync(path, 0o700)
+}
+
+function checkOwned(path: string, found: Stats): void {
+  if (!found.isDirectory()) throw new Error(`${path} is not a directory`)
+  if (process.getuid === undefined) return
+  if (found.uid !== process.getuid()) {
+    throw new Error(`${path} belongs to user ${found.uid}, and this process is user ${process.getuid()}`)
+  }
+  if ((found.mode & WRITABLE_BY_OTHERS) !== 0) {
+    const mode = (found.mode & 0o7777).toString(8).padStart(4, '0')
+    throw new Error(`${path} can be written by other users (mode ${mode}); it must be 0700`)
+  }
+}
+
+function isTrusted(link: Stats): boolean {
+  return process.getuid === undefined || link.uid === 0 || link.uid === process.getuid()
+}
+
+/** The beginning of a file. */
+export interface FileStart {
+  readonly bytes: Buffer
+  /** The size of the whole file. */
+  readonly size: number
+}
+
+/**
+ * Reads at most `limitBytes` of a file.
+ *
+ * @returns `undefined` when nothing is there, `'strange'` when it is anything but a plain file.
+ */
+export function readStart(path: string, limitBytes: number): FileStart | 'strange' | undefined {
+  let file: number
+  try {
+    file = openSync(path, constants.O_RDONLY | NO_FOLLOW | NO_WAIT)
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'ENOENT') return undefined
+    // The three ways in which systems say that the last part of the path is a link, and a socket.
+    if (code === 'ELOOP' || code === 'EMLINK' || code === 'EFTYPE' || code === 'ENXIO') return 'strange'
+    throw error
+  }
+  try {
+    const found = fstatSync(file)
+    if (!found.isFile()) return 'strange'
+    return { bytes: readAt(file, 0, Math.min(found.size, limitBytes)), size: found.size }
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Up to `count` bytes of an open file from `position`; fewer when it ends before. */
+export function readAt(file: number, position: number, count: number): Buffer {
+  // Not from Node's pool: a small entry that stays in memory would keep its neighbours there.
+  const bytes = Buffer.allocUnsafeSlow(count)
+  let done = 0
+  while (done < count) {
+    const read = readSync(file, bytes, done, count - done, position + done)
+    if (read === 0) return bytes.subarray(0, done)
+    done += read
+  }
+  return bytes
+}
+
+/** Opens an existing file for reading anywhere and for writing at its end. */
+export function openForAppend(path: string): number {
+  return openSync(path, constants.O_RDWR | constants.O_APPEND | NO_FOLLOW | NO_WAIT)
+}
+
+/**
+ * Replaces a file by a new one in one step: whoever opens `path` gets all of the old or all of the new.
+ *
+ * Only for the holder of the directory's lock: so a temporary file that is in the way was left by a
+ * process that died, and its name need not be unique.
+ */
+export function replaceFile(path: string, parts: readonly Uint8Array[]): void {
+  const temporary = `${path}.tmp`
+  removeFile(temporary)
+  try {
+    writeNewFile(temporary, parts)
+    renameSync(temporary, path)
+  } catch (error) {
+    quietly(() => removeFile(temporary))
+    throw error
+  }
+}
+
+/** Writes a file that must not be there yet, readable and writable by this user alone. */
+export function writeNewFile(path: string, parts: readonly Uint8Array[]): void {
+  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW, 0o600)
+  try {
+    fchmodSync(file, 0o600)
+    writeAll(file, parts)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Writes everything or throws; a system may take less than it was given, as it does when a disk fills up. */
+export function writeAll(file: number, parts: readonly Uint8Array[]): void {
+  const total = parts.reduce((sum, part) => sum + part.length, 0)
+  let done = writevSync(file, parts as Uint8Array[])
+  if (done === total) return
+  const rest = Buffer.concat(parts)
+  while (done < total) {
+    const written = writeSync(file, rest, done)
+    if (written === 0) throw new Error(`only ${done} of ${total} bytes could be written`)
+    done += written
+  }
+}
+
+/** Removes a file or a link, never what a link leads to. Says whether it was there. */
+export function removeFile(path: string): boolean {
+  // Looking first is cheaper than an exception, and most calls find nothing.
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false
+  try {
+    unlinkSync(path)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false
+    throw error
+  }
+}
+
+/** Runs what may fail without harm: tidying up behind an error that is already on its way. */
+export function quietly(run: () => void): void {
+  try {
+    run()
+  } catch {
+    // The first error says more.
+  }
+}

@@ -1,0 +1,112 @@
+// The file of one entry.
+//
+//    at  bytes  field
+//     0      4  "TWE1"; the last sign is the format
+//     4      4  flags           1: there is a stamp
+//     8      8  epoch           where the directory's log stood when this was written, as f64
+//    16      8  sequence
+//    24      8  stamp epoch     the stamp as it was given, which may come from another authority
+//    32      8  stamp sequence
+//    40      8  written at      wall clock, milliseconds since 1970
+//    48      8  ttl             milliseconds from then; Infinity for no deadline
+//    56      4  stamp partition
+//    60      4  key length
+//    64      4  payload length
+//    68      4  CRC-32C of the payload
+//    72         key, UTF-8
+//            4  CRC-32C of everything so far
+//               payload
+//
+// All little endian. The head has its own checksum, so whoever walks the directory reads heads only, and
+// it covers the payload's, so a payload cannot pass under another head. The whole key is in it: a name is
+// a hash, and an entry is only ever given to who asks for that very key.
+//
+// The wall clock is the only one that outlives a process. Both ends are kept because it may jump: put back,
+// it makes an entry at most as young as it was when it was written, never younger.
+
+import { crc32c } from '../checksum.ts'
+import type { Stamp } from '../stamp.ts'
+import type { Position } from './log.ts'
+
+/** What a file says of its entry, apart from the bytes. */
+export interface EntryHead {
+  readonly key: string
+  /** Where the log stood when it was written. */
+  readonly position: Position
+  readonly stamp: Stamp | undefined
+  readonly writtenAt: number
+  readonly ttlMs: number
+}
+
+/** What was found in a file: the head, and where the payload is. */
+export interface ParsedHead extends EntryHead {
+  readonly payloadAt: number
+  readonly payloadBytes: number
+  readonly payloadChecksum: number
+}
+
+const MAGIC = 0x31455754
+const FIXED_BYTES = 72
+const CHECKSUM_BYTES = 4
+const HAS_STAMP = 1
+/** The head of the longest key. */
+export const MAX_HEAD_BYTES: number = FIXED_BYTES + 512 + CHECKSUM_BYTES
+
+/** The bytes of a file that come before the payload. */
+export function encodeHead(head: EntryHead, payload: Uint8Array): Uint8Array {
+  const key = Buffer.from(head.key)
+  const bytes = Buffer.allocUnsafeSlow(FIXED_BYTES + key.length + CHECKSUM_BYTES)
+  const { stamp } = head
+  bytes.writeUInt32LE(MAGIC, 0)
+  bytes.writeUInt32LE(stamp === undefined ? 0 : HAS_STAMP, 4)
+  bytes.writeDoubleLE(head.position.epoch, 8)
+  bytes.writeDoubleLE(head.position.sequence, 16)
+  bytes.writeDoubleLE(stamp?.epoch ?? 0, 24)
+  bytes.writeDoubleLE(stamp?.sequence ?? 0, 32)
+  bytes.writeDoubleLE(head.writtenAt, 40)
+  bytes.writeDoubleLE(head.ttlMs, 48)
+  bytes.writeUInt32LE(stamp?.partition ?? 0, 56)
+  bytes.writeUInt32LE(key.length, 60)
+  bytes.writeUInt32LE(payload.length, 64)
+  bytes.writeUInt32LE(crc32c(payload), 68)
+  bytes.set(key, FIXED_BYTES)
+  bytes.writeUInt32LE(crc32c(bytes, 0, FIXED_BYTES + key.length), FIXED_BYTES + key.length)
+  return bytes
+}
+
+/**
+ * The head of a file that begins with `bytes` and is `size` bytes long; `undefined` when it is not the
+ * file of an entry, or not a whole one.
+ */
+export function parseHead(bytes: Buffer, size: number): ParsedHead | undefined {
+  if (bytes.length < FIXED_BYTES + CHECKSUM_BYTES || bytes.readUInt32LE(0) !== MAGIC) return undefined
+  const keyEnd = FIXED_BYTES + bytes.readUInt32LE(60)
+  const payloadBytes = bytes.readUInt32LE(64)
+  const payloadAt = keyEnd + CHECKSUM_BYTES
+  if (payloadAt > bytes.length || payloadAt + payloadBytes !== size) return undefined
+  if (crc32c(bytes, 0, keyEnd) !== bytes.readUInt32LE(keyEnd)) return undefined
+  const partition = bytes.readUInt32LE(56)
+  const stamp = { partition, epoch: bytes.readDoubleLE(24), sequence: bytes.readDoubleLE(32) }
+  return {
+    key: bytes.toString('utf8', FIXED_BYTES, keyEnd),
+    position: { epoch: bytes.readDoubleLE(8), sequence: bytes.readDoubleLE(16) },
+    stamp: bytes.readUInt32LE(4) === HAS_STAMP ? stamp : undefined,
+    writtenAt: bytes.readDoubleLE(40),
+    ttlMs: bytes.readDoubleLE(48),
+    payloadAt,
+    payloadBytes,
+    payloadChecksum: bytes.readUInt32LE(68),
+  }
+}
+
+/** The payload in the bytes of a whole file; `undefined` when it is damaged. */
+export function payloadOf(bytes: Buffer, head: ParsedHead): Uint8Array | undefined {
+  if (crc32c(bytes, head.payloadAt, head.payloadAt + head.payloadBytes) !== head.payloadChecksum)
+    return undefined
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + head.payloadAt, head.payloadBytes)
+}
+
+/** How long the entry has still to live; zero or less when it has expired. */
+export function remainingMsOf(head: EntryHead, wallNow: number): number {
+  return head.ttlMs - Math.max(0, wallNow - head.writtenAt)
+}

@@ -1,0 +1,451 @@
+// One directory as the file tier and the file bus share it with the other processes of the machine.
+//
+//    format         JSON: format, the key that names entries, the newest epoch
+//    lock/          see lock.ts
+//    log/current    see log.ts; in a directory of its own, so that watching it tells of nothing else
+//    entries/ab/abcdef…   see entry-file.ts; the name is a keyed hash of the stored key
+//
+// The key is random per directory. So whoever chooses keys cannot aim two of them at one name, file names
+// give nothing away, and names are the same on file systems that fold case.
+//
+// Nothing is touched before the first operation. From then on each operation starts with one look at the
+// log (`ready` for those that read, `change` under the lock for those that write), which tells everything
+// that can have happened meanwhile: other mutations, a new log, or that the directory is gone, in which
+// case it is made anew with a new key and a new epoch.
+
+import { createHmac } from 'node:crypto'
+import { lstatSync, readdirSync, realpathSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import type { Clock } from '../clock.ts'
+import { CacheError } from '../errors.ts'
+import type { Random } from '../random.ts'
+import type { Stamp } from '../stamp.ts'
+import { codeOf, makeDirectory, makeLevel, quietly, readStart, removeFile, replaceFile } from './directory.ts'
+import type { ResolvedDirectory } from './directory-options.ts'
+import {
+  type EntryHead,
+  encodeHead,
+  MAX_HEAD_BYTES,
+  parseHead,
+  payloadOf,
+  remainingMsOf,
+} from './entry-file.ts'
+import { DirectoryLock } from './lock.ts'
+import { isBefore, Log, type Mark, type Position } from './log.ts'
+
+/** An entry that is to be written. */
+export interface NewEntry {
+  readonly key: string
+  readonly bytes: Uint8Array
+  /** From now; zero or less writes none and removes what is there. */
+  readonly remainingMs: number
+  readonly stamp: Stamp | undefined
+}
+
+/** A live entry as it was found. */
+export interface FoundEntry {
+  readonly head: EntryHead
+  readonly bytes: Uint8Array
+  readonly remainingMs: number
+}
+
+interface Format {
+  readonly format: number
+  readonly key: string
+  readonly epoch: number
+}
+
+const DIRECTORY_FORMAT = 1
+const MAX_FORMAT_BYTES = 4096
+/** More names than this are not remembered; hashing one again takes 5 µs. */
+const MAX_NAMES = 4096
+const FILES_PER_TURN = 32
+/** Looking for 64 small entries takes about a millisecond. */
+const KEYS_PER_TURN = 64
+/** Fewer marks than this are not worth rewriting the log for. */
+const MANY_MARKS = 16
+
+/** The state of one shared directory, as one tier or bus of this process has it open. */
+export class SharedDirectory {
+  readonly name: string
+  /** What the tier's and the bus's `channel` says. */
+  readonly channel: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly logDirectory: string
+  readonly #lock: DirectoryLock
+  readonly #path: string
+  readonly #givenPath: string
+  readonly #maxEntryBytes: number
+  #key = ''
+  #knownLoads = -1
+  #isChecked = false
+  #isDoubted = false
+  #isClosed = false
+  readonly #names = new Map<string, string>()
+  readonly #levels = new Set<string>()
+
+  /** @param name - The tier or bus, for its errors. */
+  constructor(name: string, options: ResolvedDirectory, maxEntryBytes: number) {
+    this.name = name
+    this.channel = `file:${options.path}`
+    this.clock = options.clock
+    this.random = options.random
+    this.logDirectory = join(options.path, 'log')
+    this.#path = options.path
+    this.#givenPath = options.givenPath
+    this.#maxEntryBytes = maxEntryBytes
+    this.#lock = new DirectoryLock({
+      directory: join(options.path, 'lock'),
+      waitMs: options.lockWaitMs,
+      clock: options.clock,
+      random: options.random,
+      prepare: () => this.#prepare(),
+      recover: () => this.#settle(true),
+    })
+    this.log = new Log(join(this.logDirectory, 'current'), options.logBytes, this.#lock.boot)
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /**
+   * Runs an operation of the tier or bus, and gives its failure the form that callers know.
+   *
+   * @param what - The operation, as the message names it.
+   */
+  async attempt<T>(what: string, run: () => Promise<T>): Promise<T> {
+    if (this.#isClosed)
+      throw new CacheError('CACHE_CLOSED', `${this.name}: ${what} after close`, { tier: 'file' })
+    try {
+      return await run()
+    } catch (error) {
+      throw this.failure(what, error)
+    }
+  }
+
+  /** The error of an operation, as callers know it. */
+  failure(what: string, error: unknown): unknown {
+    if (error instanceof CacheError || error instanceof TypeError || error instanceof RangeError) return error
+    const cause = error instanceof Error ? error.message : String(error)
+    const message = `${this.name}: ${what} in ${this.#path} failed: ${cause}`
+    return new CacheError('CACHE_TIER_FAILED', message, { tier: 'file', cause: error })
+  }
+
+  /** Opens the directory where needed, and brings what is known of the log up to date. */
+  async ready(): Promise<void> {
+    if (!this.#isChecked) this.#prepare()
+    if (this.log.refresh() !== 'whole' || !this.#isFormatKnown())
+      await this.#lock.run(() => this.#settle(false))
+  }
+
+  /** Looks for each key, a few at a time so that other work gets its turn, and the log up to date each time. */
+  async each<T>(keys: readonly string[], look: (key: string) => T): Promise<T[]> {
+    const found: T[] = []
+    for (let at = 0; at < keys.length; at += KEYS_PER_TURN) {
+      if (at > 0) await nextTurn()
+      await this.ready()
+      for (const key of keys.slice(at, at + KEYS_PER_TURN)) found.push(look(key))
+    }
+    return found
+  }
+
+  /** Runs `section` under the lock, with the log up to date and whole. */
+  change<T>(section: () => T): Promise<T> {
+    if (!this.#isChecked) this.#prepare()
+    return this.#lock.run(() => {
+      this.#settle(false)
+      return section()
+    })
+  }
+
+  /** To be called when a mutation may be half done: the next change begins a new epoch. */
+  doubt(): void {
+    this.#isDoubted = true
+  }
+
+  /**
+   * The live entry of `key`. Call `ready` before, or be within `change`.
+   *
+   * @returns `'dead'` when there is a file that holds none: expired, cleared, damaged, of another key.
+   */
+  look(key: string): FoundEntry | 'dead' | undefined {
+    const path = this.#pathOf(key)
+    if (path === undefined) return undefined
+    const limitBytes = MAX_HEAD_BYTES + this.#maxEntryBytes
+    const start = readStart(path, limitBytes)
+    if (start === undefined) return undefined
+    if (start === 'strange') return 'dead'
+    // Another process may allow larger entries; it is theirs.
+    if (start.size > limitBytes) return undefined
+    const head = parseHead(start.bytes, start.size)
+    if (head === undefined || head.key !== key || this.#isDead(head)) return 'dead'
+    const remainingMs = remainingMsOf(head, this.clock.wallNow())
+    const bytes = remainingMs > 0 ? payloadOf(start.bytes, head) : undefined
+    return bytes === undefined ? 'dead' : { head, bytes, remainingMs }
+  }
+
+  /**
+   * Removes the file of `key` if it holds no live entry and the lock is free this moment. Reading can
+   * leave it where it is just as well.
+   */
+  discard(key: string): void {
+    quietly(() => {
+      this.#lock.tryRun(() => {
+        // Under the lock again: a fresh entry may have come in between.
+        if (this.look(key) === 'dead') this.remove(key)
+      })
+    })
+  }
+
+  /**
+   * Writes an entry; only within `change`.
+   *
+   * @param position - Where the log stands with it.
+   * @throws RangeError when it is larger than `maxEntryBytes`; the old one stays.
+   */
+  store(entry: NewEntry, position: Position): void {
+    this.#checkSize(entry.bytes)
+    if (!(entry.remainingMs > 0)) {
+      this.remove(entry.key)
+      return
+    }
+    const head = {
+      key: entry.key,
+      position,
+      stamp: entry.stamp,
+      writtenAt: this.clock.wallNow(),
+      ttlMs: entry.remainingMs,
+    }
+    this.#write(head, entry.bytes)
+  }
+
+  /** Writes new bytes into a live entry and keeps everything else; only within `change`. */
+  rewrite(found: FoundEntry, bytes: Uint8Array): void {
+    this.#checkSize(bytes)
+    this.#write(found.head, bytes)
+  }
+
+  /** Removes the file of `key`, whatever it holds; only within `change`. */
+  remove(key: string): void {
+    const path = this.#pathOf(key)
+    if (path !== undefined) removeFile(path)
+  }
+
+  /**
+   * Removes the files whose entry is dead or chosen, a few at a time, so that others come in between.
+   *
+   * @returns How many entries were removed.
+   */
+  async sweep(isChosen: (key: string) => boolean): Promise<number> {
+    let removed = 0
+    const entries = join(this.#path, 'entries')
+    for (const level of namesIn(entries)) {
+      if (!this.#hasLevel(level)) continue
+      const names = namesIn(join(entries, level)).filter((name) => /^[0-9a-f]{32}(\.tmp)?$/.test(name))
+      for (let at = 0; at < names.length; at += FILES_PER_TURN) {
+        const paths = names.slice(at, at + FILES_PER_TURN).map((name) => join(entries, level, name))
+        const gone = paths.filter((path) => this.#isGone(path, isChosen))
+        if (gone.length > 0) {
+          await this.change(() => {
+            for (const path of gone) if (this.#isGone(path, isChosen) && this.#sweepFile(path)) removed++
+          })
+        }
+        await nextTurn()
+        if (this.#isClosed) return removed
+      }
+    }
+    return removed
+  }
+
+  /** Removes everything that nobody can use any more. Resolves to how many entries that were. */
+  async prune(): Promise<number> {
+    await this.ready()
+    const { end } = this.log
+    const removed = await this.sweep(() => false)
+    if (this.#isClosed) return removed
+    await this.change(() => {
+      // Under the lock nobody writes, so what is temporary was left by a process that died.
+      for (const file of ['format', join('log', 'current')]) removeFile(join(this.#path, `${file}.tmp`))
+      this.#lock.tidy()
+      if (this.log.marks.length >= MANY_MARKS) this.log.forget(end)
+    })
+    return removed
+  }
+
+  /** Closes what is open; later operations are refused. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.log.close()
+    this.#lock.close()
+  }
+
+  /** Makes the directory where it is missing, and checks that it is safe to use. */
+  #prepare(): void {
+    makeDirectory(this.#givenPath)
+    const path = realpathSync(this.#givenPath)
+    if (path !== this.#path)
+      throw new Error(`${this.#givenPath} leads to ${path} now; it led to ${this.#path} before`)
+    for (const level of ['lock', 'log', 'entries']) makeLevel(join(path, level))
+    this.#levels.clear()
+    this.#isChecked = true
+  }
+
+  /**
+   * Makes the log whole, by a new epoch where the old one cannot be vouched for; only under the lock.
+   *
+   * @param isBroken - A holder of the lock died: it may have changed an entry without saying so.
+   */
+  #settle(isBroken: boolean): void {
+    if (this.#isClosed)
+      throw new CacheError('CACHE_CLOSED', `${this.name}: closed while waiting`, { tier: 'file' })
+    const state = this.log.refresh()
+    const isSound = !isBroken && !this.#isDoubted
+    if (state === 'whole' && isSound && this.#isFormatKnown()) return
+
+    this.#prepare()
+    const known = this.#readFormat()
+    const key = known?.key ?? Buffer.from(this.random.bytes(32)).toString('hex')
+    // Microseconds, the last three digits at random: a directory removed and made anew within a
+    // millisecond, by processes that know nothing of each other, is still another one.
+    const wall = Math.floor(this.clock.wallNow()) * 1000 + Math.floor(this.random.next() * 1000)
+    const epoch = Math.max(wall, this.log.end.epoch + 1, (known?.epoch ?? 0) + 1)
+    // What a damaged log said of clears is not known, so everything from before is dead.
+    const isLegible = known !== undefined && (state === 'whole' || state === 'outlived')
+    const marks: readonly Mark[] = isLegible ? this.log.marks : [{ prefix: '', epoch, sequence: 0 }]
+    const format: Format = { format: DIRECTORY_FORMAT, key, epoch }
+    replaceFile(join(this.#path, 'format'), [Buffer.from(JSON.stringify(format))])
+    this.log.begin(epoch, marks)
+    this.#isDoubted = false
+    this.#adopt(key)
+  }
+
+  /** Whether the format file that belongs to the log is known, after having looked where need be. */
+  #isFormatKnown(): boolean {
+    if (this.log.loads === this.#knownLoads) return true
+    const format = this.#readFormat()
+    if (format !== undefined) this.#adopt(format.key)
+    return format !== undefined
+  }
+
+  #adopt(key: string): void {
+    if (key !== this.#key) this.#names.clear()
+    this.#key = key
+    this.#levels.clear()
+    this.#knownLoads = this.log.loads
+  }
+
+  #readFormat(): Format | undefined {
+    const path = join(this.#path, 'format')
+    const start = readStart(path, MAX_FORMAT_BYTES)
+    if (start === undefined || start === 'strange') return undefined
+    let format: Partial<Format>
+    try {
+      format = JSON.parse(start.bytes.toString()) as Partial<Format>
+    } catch {
+      return undefined
+    }
+    if (typeof format?.format === 'number' && format.format !== DIRECTORY_FORMAT) {
+      throw new Error(
+        `${path} says format ${format.format}, and this version knows format ${DIRECTORY_FORMAT} only`,
+      )
+    }
+    const { key, epoch } = format ?? {}
+    const isWhole = typeof key === 'string' && /^[0-9a-f]{64}$/.test(key) && Number.isSafeInteger(epoch)
+    return isWhole ? (format as Format) : undefined
+  }
+
+  #checkSize(bytes: Uint8Array): void {
+    if (bytes.length > this.#maxEntryBytes) {
+      throw new RangeError(
+        `maxEntryBytes: an entry of ${bytes.length} bytes is over the limit of ${this.#maxEntryBytes}`,
+      )
+    }
+  }
+
+  #write(head: EntryHead, bytes: Uint8Array): void {
+    const name = this.#nameOf(head.key)
+    const level = name.slice(0, 2)
+    const path = join(this.#path, 'entries', level, name)
+    const parts = [encodeHead(head, bytes), bytes]
+    if (this.#hasLevel(level)) {
+      try {
+        replaceFile(path, parts)
+        return
+      } catch (error) {
+        // Removed since it was looked at.
+        if (codeOf(error) !== 'ENOENT') throw error
+      }
+    }
+    makeLevel(join(this.#path, 'entries', level))
+    this.#levels.add(level)
+    replaceFile(path, parts)
+  }
+
+  #isDead(head: EntryHead): boolean {
+    return this.log.marks.some((mark) => isBefore(head.position, mark) && head.key.startsWith(mark.prefix))
+  }
+
+  /** Whether a file of the walk holds nothing that is to stay. */
+  #isGone(path: string, isChosen: (key: string) => boolean): boolean {
+    if (path.endsWith('.tmp')) return true
+    const start = readStart(path, MAX_HEAD_BYTES)
+    if (start === undefined) return false
+    const head = start === 'strange' ? undefined : parseHead(start.bytes, start.size)
+    if (head === undefined || this.#nameOf(head.key) !== basename(path)) return true
+    return this.#isDead(head) || isChosen(head.key) || remainingMsOf(head, this.clock.wallNow()) <= 0
+  }
+
+  /** Removes a file of the walk. Says whether it was an entry's. */
+  #sweepFile(path: string): boolean {
+    try {
+      return removeFile(path) && !path.endsWith('.tmp')
+    } catch (error) {
+      // Somebody put a directory there.
+      if (codeOf(error) === 'EISDIR' || codeOf(error) === 'EPERM') return false
+      throw error
+    }
+  }
+
+  /** The file of a key; `undefined` while its level is not there. */
+  #pathOf(key: string): string | undefined {
+    const name = this.#nameOf(key)
+    const level = name.slice(0, 2)
+    return this.#hasLevel(level) ? join(this.#path, 'entries', level, name) : undefined
+  }
+
+  #nameOf(key: string): string {
+    let name = this.#names.get(key)
+    if (name === undefined) {
+      name = createHmac('sha256', Buffer.from(this.#key, 'hex')).update(key).digest('hex').slice(0, 32)
+      if (this.#names.size >= MAX_NAMES) this.#names.clear()
+      this.#names.set(key, name)
+    }
+    return name
+  }
+
+  /** Whether a level is a directory, seen once: a link in its place would lead every path astray. */
+  #hasLevel(level: string): boolean {
+    if (this.#levels.has(level)) return true
+    if (!/^[0-9a-f]{2}$/.test(level)) return false
+    const found = lstatSync(join(this.#path, 'entries', level), { throwIfNoEntry: false })
+    if (found?.isDirectory() === true) this.#levels.add(level)
+    return found?.isDirectory() === true
+  }
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

@@ -1,0 +1,186 @@
+// The tier in a directory: one file per entry, shared by all processes of one machine, with no server.
+//
+// Entries are whole or absent to every reader, kill -9 included, since a file is written beside its place
+// and renamed into it. What changes an entry takes the directory's lock, so `add`, `compareAndSet` and
+// `increment` are atomic between processes; what reads takes none. With `fileBus` over the same directory
+// it is the authority of a fleet of processes on one machine; without one, plain storage.
+//
+// Where things are: src/backends/shared-directory.ts has the layout, log.ts the order of mutations,
+// lock.ts the lock, entry-file.ts the form of a file, directory.ts what guards against other users.
+
+import {
+  directoryOptionNames,
+  resolveDirectory,
+  type SharedDirectoryOptions,
+} from '../backends/directory-options.ts'
+import { asTierEntry, FileLedger } from '../backends/file-ledger.ts'
+import { type FoundEntry, SharedDirectory } from '../backends/shared-directory.ts'
+import { checkCount, checkNames } from '../options.ts'
+import type { Ledger } from './ledger.ts'
+import type { Tier, TierEntry, TierSupports, TierWrite } from './tier.ts'
+
+/** What `fileTier` takes. */
+export interface FileTierOptions extends SharedDirectoryOptions {
+  /**
+   * The largest entry that is stored or read. Entries are read and written in one piece while nothing else
+   * runs in the process; a megabyte takes a few milliseconds.
+   *
+   * @defaultValue 16 MiB
+   */
+  maxEntryBytes?: number
+}
+
+/**
+ * A tier of files in a directory, made with the first operation.
+ *
+ * It needs nothing but a local disk: entries survive restarts, and the processes of one machine share them.
+ * Expired entries take up space until they are met or `prune` is called.
+ *
+ * @throws TypeError or RangeError for a wrong option. A directory that cannot be used makes the operations
+ *   reject with `CACHE_TIER_FAILED`.
+ * @example
+ * const cache = createCache({ tiers: [fileTier({ directory })], bus: fileBus({ directory }), ttl: '5m' })
+ */
+export function fileTier(options: FileTierOptions): Tier {
+  checkNames(options, [...directoryOptionNames, 'maxEntryBytes'], 'fileTier')
+  const maxEntryBytes = checkCount(options.maxEntryBytes ?? 16 * 2 ** 20, 'maxEntryBytes', 1, 2 ** 30)
+  return new FileTier(new SharedDirectory('file tier', resolveDirectory(options), maxEntryBytes))
+}
+
+class FileTier implements Tier {
+  readonly name = 'file'
+  readonly scope = 'machine'
+  readonly supports: TierSupports = {
+    expiry: false,
+    prefixClear: true,
+    add: true,
+    increment: true,
+    compareAndSet: true,
+  }
+  readonly ledger: Ledger
+  readonly #directory: SharedDirectory
+
+  constructor(directory: SharedDirectory) {
+    this.#directory = directory
+    this.ledger = new FileLedger(directory, true)
+  }
+
+  get(key: string): Promise<TierEntry | undefined> {
+    return this.#directory.attempt('get', async () => {
+      await this.#directory.ready()
+      return this.#read(key)
+    })
+  }
+
+  getMany(keys: readonly string[]): Promise<(TierEntry | undefined)[]> {
+    return this.#directory.attempt('getMany', () => this.#directory.each(keys, (key) => this.#read(key)))
+  }
+
+  async set(write: TierWrite): Promise<void> {
+    await this.#change('set', () => this.#store(write))
+  }
+
+  async setMany(writes: readonly TierWrite[]): Promise<void> {
+    const outcomes = await Promise.allSettled(
+      writes.map((write) => this.#change('setMany', () => this.#store(write))),
+    )
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    // Even an empty batch is refused by a closed tier.
+    if (writes.length === 0) await this.#directory.attempt('setMany', async () => {})
+    if (failed !== undefined) throw failed.reason
+  }
+
+  add(write: TierWrite): Promise<boolean> {
+    return this.#change('add', () => {
+      if (this.#look(write.key) !== undefined) return false
+      this.#store(write)
+      return true
+    })
+  }
+
+  compareAndSet(write: TierWrite, expected: Uint8Array | undefined): Promise<boolean> {
+    return this.#change('compareAndSet', () => {
+      const found = this.#look(write.key)
+      const isExpected =
+        found === undefined || expected === undefined
+          ? found === expected
+          : Buffer.compare(found.bytes, expected) === 0
+      if (isExpected) this.#store(write)
+      return isExpected
+    })
+  }
+
+  increment(key: string, delta: number, from: number): Promise<number | undefined> {
+    return this.#change('increment', () => {
+      const found = this.#look(key)
+      if (found === undefined) return undefined
+      const text = Buffer.from(found.bytes.subarray(from)).toString('latin1')
+      if (!/^-?\d+$/.test(text)) throw new TypeError('increment: the entry does not hold a decimal integer')
+      const sum = Number(text) + delta
+      if (!Number.isSafeInteger(Number(text)) || !Number.isSafeInteger(sum)) {
+        throw new RangeError(`increment: ${text} plus ${delta} leaves the safe integers`)
+      }
+      this.#directory.rewrite(found, Buffer.concat([found.bytes.subarray(0, from), Buffer.from(String(sum))]))
+      return sum
+    })
+  }
+
+  touch(key: string, remainingMs: number): Promise<boolean> {
+    return this.#change('touch', () => {
+      const found = this.#look(key)
+      if (found === undefined) return false
+      this.#store({ key, bytes: found.bytes, remainingMs, stamp: found.head.stamp })
+      return true
+    })
+  }
+
+  delete(key: string): Promise<boolean> {
+    return this.#change('delete', () => this.#delete(key))
+  }
+
+  async deleteMany(keys: readonly string[]): Promise<number> {
+    const removed = await Promise.all(keys.map((key) => this.#change('deleteMany', () => this.#delete(key))))
+    if (keys.length === 0) await this.#directory.attempt('deleteMany', async () => {})
+    return removed.filter(Boolean).length
+  }
+
+  clear(prefix: string): Promise<void> {
+    return this.#directory.attempt('clear', async () => {
+      await this.#directory.ready()
+      await this.#directory.sweep((key) => key.startsWith(prefix))
+    })
+  }
+
+  prune(): Promise<number> {
+    return this.#directory.attempt('prune', () => this.#directory.prune())
+  }
+
+  async close(): Promise<void> {
+    this.#directory.close()
+  }
+
+  #change<T>(what: string, section: () => T): Promise<T> {
+    return this.#directory.attempt(what, () => this.#directory.change(section))
+  }
+
+  #read(key: string): TierEntry | undefined {
+    const found = this.#directory.look(key)
+    if (found === 'dead') this.#directory.discard(key)
+    return typeof found === 'object' ? asTierEntry(found) : undefined
+  }
+
+  #look(key: string): FoundEntry | undefined {
+    const found = this.#directory.look(key)
+    return typeof found === 'object' ? found : undefined
+  }
+
+  #store(write: TierWrite): void {
+    this.#directory.store({ ...write, stamp: write.stamp }, this.#directory.log.end)
+  }
+
+  #delete(key: string): boolean {
+    const existed = this.#look(key) !== undefined
+    this.#directory.remove(key)
+    return existed
+  }
+}
