@@ -1,0 +1,317 @@
+// What a user holds. No policy of its own: it turns a call into key, scope and resolved options, answers a
+// hit by itself, and hands everything else to the coordinator.
+
+import type { Coordinator } from './coordinator/coordinator.ts'
+import type { Loader } from './coordinator/loading.ts'
+import { describe } from './duration.ts'
+import { type Key, type KeyScope, type KeyVersion, keyScope } from './key.ts'
+import type { L1Stats } from './l1/l1.ts'
+import type { CacheEventName, CacheEvents, Events } from './metrics/events.ts'
+import { type CallOptions, checkNames, type LoadOptions, type ResolvedCall, resolveCall } from './options.ts'
+import type { TierScope } from './tiers/tier.ts'
+
+/** What a read may say differently from its cache. */
+export interface ReadOptions {
+  /**
+   * The key version this call is about.
+   *
+   * @defaultValue the cache's.
+   */
+  version?: KeyVersion
+}
+
+/** The first level of a cache, synchronously and for reading only. */
+export interface L1View<V> {
+  /** The fresh value that this process holds, or `undefined`; the same answer as `cache.get` would give without asking any tier. */
+  get(key: Key, options?: ReadOptions): V | undefined
+  /** Whether `get` would answer; counts as a use. */
+  has(key: Key, options?: ReadOptions): boolean
+  /** Entries held; one that has expired counts until it is asked for or swept. */
+  readonly size: number
+  /** Bytes of the core's memory; values held by reference are not in it. */
+  readonly bytes: number
+}
+
+/** How one tier has done. */
+export interface TierStats {
+  readonly name: string
+  /** Keys it was asked for and had, stale ones included. */
+  readonly hits: number
+  readonly misses: number
+  /** Calls that failed or took longer than their deadline. */
+  readonly failures: number
+}
+
+/** Counts since the cache was created. */
+export interface CacheStats {
+  /** `undefined` when the cache has no first level. */
+  readonly l1: L1Stats | undefined
+  /** From the nearest to the farthest. */
+  readonly tiers: readonly TierStats[]
+  /** Loaders that were run. */
+  readonly loads: number
+  /** Of those, how many failed. */
+  readonly loadFailures: number
+  /** Of those, how many were overtaken by a mutation, so that nobody kept their value. */
+  readonly loadsOvertaken: number
+  /** Answers that were stale, as the options allowed. */
+  readonly staleServed: number
+}
+
+/** How a cache is put together, and whether its parts work at the moment. */
+export interface CacheHealth {
+  readonly closed: boolean
+  /** Whether copies in this process may be used: the bus listens, or there is none. */
+  readonly copiesTrusted: boolean
+  /**
+   * The one place that orders this cache's mutations. `undefined` when there is none: then the promises hold
+   * for this process alone.
+   */
+  readonly authority:
+    | { readonly name: string; readonly scope: TierScope; readonly kind: 'tier' | 'bus' }
+    | undefined
+  /** `error` says why the bus does not work; `undefined` while it does. */
+  readonly bus:
+    | {
+        readonly name: string
+        readonly scope: TierScope
+        readonly connected: boolean
+        readonly error: string | undefined
+      }
+    | undefined
+  /** From the nearest to the farthest; `breaker` is `open` while a tier is left alone because it failed. */
+  readonly tiers: readonly {
+    readonly name: string
+    readonly scope: TierScope
+    readonly breaker: 'closed' | 'open' | 'half-open'
+    readonly failures: number
+  }[]
+}
+
+/** What a cache is made of; `createCache` makes it. */
+export interface CacheParts {
+  readonly coordinator: Coordinator
+  readonly events: Events
+  readonly scope: KeyScope
+  readonly prefix: string
+  readonly defaults: ResolvedCall
+  readonly l1: { readonly size: number; readonly bytes: number; stats(): L1Stats } | undefined
+  tiers(): TierStats[]
+  health(): CacheHealth
+}
+
+const SETS_AT_ONCE = 64
+
+/**
+ * A cache of several levels.
+ *
+ * Absent is `undefined`; `null` is a value. All methods reject with a TypeError or RangeError for input that
+ * can not be right, and with `CACHE_CLOSED` after `close`. A tier that fails makes a read a miss and an event;
+ * a mutation that was not taken rejects with `CACHE_TIER_FAILED`.
+ */
+export class Cache<V = unknown> {
+  readonly #coordinator: Coordinator
+  readonly #events: Events
+  readonly #scope: KeyScope
+  readonly #prefix: string
+  readonly #defaults: ResolvedCall
+  readonly #parts: CacheParts
+
+  /** The first level alone, without a promise. Empty for ever when the cache was created with `l1: false`. */
+  readonly l1: L1View<V>
+
+  /** @internal Use `createCache`. */
+  constructor(parts: CacheParts) {
+    this.#coordinator = parts.coordinator
+    this.#events = parts.events
+    this.#scope = parts.scope
+    this.#prefix = parts.prefix
+    this.#defaults = parts.defaults
+    this.#parts = parts
+    const { l1 } = parts
+    this.l1 = {
+      get: (key, options) => this.#hit(key, options) as V | undefined,
+      has: (key, options) => this.#hit(key, options) !== undefined,
+      get size() {
+        return l1?.size ?? 0
+      },
+      get bytes() {
+        return l1?.bytes ?? 0
+      },
+    }
+  }
+
+  /**
+   * Returns the fresh value for `key`, or `undefined`.
+   *
+   * A value from L1 is the stored object itself, not a copy. A key that is being changed here is waited for.
+   * Stale values are only for `getOrSet`.
+   *
+   * @param key - A string, or a safe integer (`7` and `'7'` differ); at most 512 bytes of UTF-8 with prefix and version.
+   */
+  get<T extends V = V>(key: Key, options?: ReadOptions): Promise<T | undefined> {
+    try {
+      const scope = options === undefined ? this.#scope : this.#scopeOf(options)
+      const value = this.#coordinator.hit(key, scope)
+      if (value !== undefined) return Promise.resolve(value as T)
+      return this.#coordinator.get(key, scope) as Promise<T | undefined>
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
+   * Returns the value for `key`, running `load` to produce it when no usable value exists.
+   *
+   * Concurrent calls for one key share one `load`. A stale value that `staleWhileRevalidate` allows is returned
+   * at once, with the refresh behind it. A load that is overtaken by a `set`, `delete` or `clear`, here or in
+   * another process, is given to those who waited for it and kept nowhere. Options are not looked at for a hit,
+   * except `version`.
+   *
+   * @param load - Gets the key and a signal that fires at `loadTimeout`. `undefined` is returned and not stored.
+   * @throws What `load` throws, when nothing stale may serve. CacheError `CACHE_LOAD_TIMEOUT` when it outlasts
+   *   `loadTimeout`.
+   * @example
+   * const user = await cache.getOrSet('user:7', ({ signal }) => db.user(7, { signal }), { ttl: '5m' })
+   */
+  getOrSet<T extends V = V>(key: Key, load: Loader<T>, options?: LoadOptions): Promise<T> {
+    try {
+      const scope = options === undefined ? this.#scope : this.#scopeOf(options)
+      const value = this.#coordinator.hit(key, scope)
+      if (value !== undefined) return Promise.resolve(value as T)
+      if (typeof load !== 'function') throw new TypeError(`load: ${describe(load)} is not a function`)
+      const call = resolveCall(this.#defaults, options)
+      return this.#coordinator.getOrSet(key, scope, load, call) as Promise<T>
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
+   * Stores `value` in every level, and makes the copies of other processes unusable.
+   *
+   * @param value - Anything but `undefined`. With tiers it must be something the codec can write; in L1 the object itself is kept.
+   * @returns Whether it is stored: `false` only for a ttl of 0, which deletes the key.
+   * @throws CacheError `CACHE_TIER_FAILED` when the authority did not take it: then no copy here answers any more, and
+   *   the authority has the old value or the new one. `CACHE_ENCODE_FAILED` for a value that has no bytes.
+   */
+  async set(key: Key, value: V, options?: CallOptions): Promise<boolean> {
+    const call = resolveCall(this.#defaults, options)
+    return this.#coordinator.set(key, this.#scopeOf(options), value, call)
+  }
+
+  /**
+   * Removes `key` from every level and makes the copies of other processes unusable.
+   *
+   * @returns Whether there was a live entry, as far as the authority, or without one this process, can tell.
+   * @throws CacheError `CACHE_TIER_FAILED` when the authority did not take it; it is gone here all the same.
+   */
+  async delete(key: Key, options?: ReadOptions): Promise<boolean> {
+    return this.#coordinator.delete(key, this.#scopeOf(options))
+  }
+
+  /** Whether `get` would find a value; costs as much. */
+  async has(key: Key, options?: ReadOptions): Promise<boolean> {
+    return (await this.get(key, options)) !== undefined
+  }
+
+  /**
+   * Returns the fresh values for `keys`, in their order, without those that are missing. One call to each tier.
+   *
+   * @param keys - Any iterable; a key that comes twice is answered once.
+   */
+  async getMany<T extends V = V>(keys: Iterable<Key>, options?: ReadOptions): Promise<Map<Key, T>> {
+    return this.#coordinator.getMany([...keys], this.#scopeOf(options)) as Promise<Map<Key, T>>
+  }
+
+  /**
+   * Stores many values, each as `set` does.
+   *
+   * @param entries - A `Map`, or any iterable of pairs.
+   * @returns The keys that could not be stored; the others are.
+   * @throws TypeError or RangeError when a key, a value or an option can not be right; then nothing was stored.
+   */
+  async setMany(entries: Iterable<readonly [Key, V]>, options?: CallOptions): Promise<{ failed: Key[] }> {
+    const call = resolveCall(this.#defaults, options)
+    const scope = this.#scopeOf(options)
+    const pairs = [...new Map(entries)]
+    for (const [key, value] of pairs) this.#coordinator.check(key, scope, value, call)
+    const failed: Key[] = []
+    // In portions, since each mutation has its deadline from the moment it is called.
+    for (let at = 0; at < pairs.length; at += SETS_AT_ONCE) {
+      const portion = pairs.slice(at, at + SETS_AT_ONCE)
+      const outcomes = await Promise.allSettled(
+        portion.map(([key, value]) => this.#coordinator.set(key, scope, value, call)),
+      )
+      for (const [turn, [key]] of portion.entries()) {
+        if (outcomes[turn]?.status === 'rejected') failed.push(key)
+      }
+    }
+    return { failed }
+  }
+
+  /**
+   * Removes every entry with this cache's prefix, in all versions, from every level; other prefixes on the same
+   * backend stay.
+   *
+   * @throws CacheError `CACHE_TIER_FAILED` when the authority did not take it; L1 is empty all the same.
+   */
+  async clear(): Promise<void> {
+    return this.#coordinator.clear()
+  }
+
+  /**
+   * Lets the tiers reclaim the room of entries whose time is over, where the backend does not do so by itself.
+   * Run it now and then over a file tier.
+   *
+   * @returns How many entries were removed. A tier that fails is an event.
+   */
+  async prune(): Promise<number> {
+    return this.#coordinator.prune()
+  }
+
+  /** Counts since the cache was created. */
+  stats(): CacheStats {
+    return { l1: this.#parts.l1?.stats(), tiers: this.#parts.tiers(), ...this.#coordinator.counts }
+  }
+
+  /** How the cache is put together, and whether its parts work. Asks nobody: it costs nothing. */
+  health(): CacheHealth {
+    return this.#parts.health()
+  }
+
+  /**
+   * Calls `listener` for every event of this name; `CacheEvents` lists them.
+   *
+   * @returns A function that takes the listener away again.
+   */
+  on<Name extends CacheEventName>(name: Name, listener: (event: CacheEvents[Name]) => void): () => void {
+    if (typeof listener !== 'function')
+      throw new TypeError(`listener: ${describe(listener)} is not a function`)
+    return this.#events.on(name, listener)
+  }
+
+  /**
+   * Refuses new work, waits for mutations and refreshes under way, and closes the bus and the tiers it was given,
+   * also those that another cache was given too. Clients that were passed to a tier stay open. A second call does
+   * nothing.
+   */
+  close(): Promise<void> {
+    return this.#coordinator.close()
+  }
+
+  /** Calls `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #hit(key: Key, options: ReadOptions | undefined): unknown {
+    return this.#coordinator.hit(key, this.#scopeOf(options))
+  }
+
+  #scopeOf(options: ReadOptions | undefined): KeyScope {
+    if (options === undefined) return this.#scope
+    if (typeof options !== 'object' || options === null) checkNames(options, ['version'], 'options')
+    return options.version === undefined ? this.#scope : keyScope(this.#prefix, options.version)
+  }
+}

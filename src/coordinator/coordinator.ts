@@ -1,0 +1,645 @@
+// All decisions: what may answer a read, what may be kept, in which order a mutation takes effect.
+//
+// A read asks L1, then the tiers from the nearest to the farthest, then the loader; the first usable answer
+// wins and is copied into everything nearer. A mutation goes the other way (contracts: 3): it is pending
+// from the moment of the call, so that no read here uses a copy and no load under way is kept; then whoever
+// orders takes it; then copies follow; then it is no longer pending. A load that a mutation overtook is
+// given to those who waited for it and kept nowhere.
+//
+// Parts know nothing of each other. L1 answers with a state, tiers with bytes, marks with yes or no; the
+// branches are here.
+
+import type { Bus } from '../bus/bus.ts'
+import type { Clock } from '../clock.ts'
+import type { Codec } from '../codecs/codec.ts'
+import { type Lifetime, staleMsOf } from '../entry.ts'
+import { CacheError } from '../errors.ts'
+import { checkKey, type Key, type KeyScope, l1KeyOf, partitionTextOf, storedKey } from '../key.ts'
+import type { Events, Level } from '../metrics/events.ts'
+import type { ResolvedCall } from '../options.ts'
+import { partitionOf, type Stamp } from '../stamp.ts'
+import type { Mutation } from '../tiers/ledger.ts'
+import type { Authority } from './authority.ts'
+import type { Copies, HeldValue } from './copies.ts'
+import { encodeEnvelope } from './envelope.ts'
+import { Inbound, type InboundTarget } from './inbound.ts'
+import { type Loader, runLoader } from './loading.ts'
+import { type Fence, Marks, type Turn } from './marks.ts'
+import { SingleFlight } from './single-flight.ts'
+import type { Found, TierStack } from './tier-stack.ts'
+
+/** What the coordinator works with, all wired. */
+export interface CoordinatorParts {
+  readonly copies: Copies
+  readonly stack: TierStack
+  readonly authority: Authority | undefined
+  readonly bus: Bus | undefined
+  readonly codec: Codec
+  readonly clock: Clock
+  readonly events: Events
+  /** Id of this cache among those that share the authority. */
+  readonly origin: string
+  /** Prefix and version of the cache itself. */
+  readonly scope: KeyScope
+}
+
+/** One entry that a caller named: the forms its key takes. */
+export interface Subject {
+  readonly key: Key
+  readonly l1Key: Key
+  readonly stored: string
+}
+
+/** What a flight brought; `isStale` asks for a refresh behind it. */
+interface Flown {
+  readonly value: unknown
+  readonly isStale: boolean
+}
+
+/** An entry with what is left of its times. */
+export interface EntryView {
+  readonly value: unknown
+  readonly level: Level
+  readonly freshMs: number
+  readonly usableMs: number
+}
+
+/** Counts of what happened beyond L1, which counts for itself. */
+export interface CoordinatorCounts {
+  loads: number
+  loadFailures: number
+  loadsOvertaken: number
+  staleServed: number
+}
+
+/** Each is a number; a commit that has not taken effect after so many later failures will not. */
+const MOST_UNSETTLED = 4_096
+
+/** The one who decides, for one cache. */
+export class Coordinator implements InboundTarget {
+  readonly #copies: Copies
+  readonly #stack: TierStack
+  readonly #authority: Authority | undefined
+  readonly #inbound: Inbound | undefined
+  readonly #codec: Codec
+  readonly #clock: Clock
+  readonly #events: Events
+  readonly #origin: string
+  readonly #scope: KeyScope
+  /** Nobody but L1 holds anything, and nobody tells: mutations take effect within the call. */
+  readonly #isAlone: boolean
+
+  readonly #marks = new Marks()
+  readonly #reads = new SingleFlight()
+  readonly #flights = new SingleFlight()
+  /** Mutations and refreshes under way, for `close`. */
+  readonly #work = new Set<Promise<unknown>>()
+  readonly counts: CoordinatorCounts = { loads: 0, loadFailures: 0, loadsOvertaken: 0, staleServed: 0 }
+
+  #serial = 0
+  /** Own mutations whose commit was given up: they may still take effect, and are news then. */
+  readonly #unsettled = new Set<number>()
+  #isClosed = false
+
+  constructor(parts: CoordinatorParts) {
+    this.#copies = parts.copies
+    this.#stack = parts.stack
+    this.#authority = parts.authority
+    this.#codec = parts.codec
+    this.#clock = parts.clock
+    this.#events = parts.events
+    this.#origin = parts.origin
+    this.#scope = parts.scope
+    this.#isAlone = parts.stack.levels.length === 0 && parts.authority === undefined
+    this.#inbound = parts.bus && new Inbound(parts.bus, parts.origin, this, parts.clock, parts.events)
+  }
+
+  // Reads
+
+  /** The fresh value that L1 has for `key`, synchronously; `undefined` when it has none. */
+  hit(key: Key, scope: KeyScope): unknown {
+    if (this.#isClosed) return undefined
+    const value = this.#copies.hit(l1KeyOf(this.#scope, scope, key))
+    if (value !== undefined && this.#events.hears('entry.hit')) {
+      this.#events.tell('entry.hit', { key, level: 'l1', stale: false })
+    }
+    return value
+  }
+
+  /** The fresh value for `key` in any level. For keys that `hit` had nothing for. */
+  async get(key: Key, scope: KeyScope): Promise<unknown> {
+    const subject = this.#subject(key, scope)
+    if (this.#isAlone) {
+      if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
+      return undefined
+    }
+    for (
+      let pending = this.#pendingOn([subject]);
+      pending !== undefined;
+      pending = this.#pendingOn([subject])
+    ) {
+      await pending
+      // What was pending may have left its value in L1.
+      const value = this.hit(key, scope)
+      if (value !== undefined) return value
+    }
+    const view = await this.#read(subject)
+    return view === undefined || view.freshMs <= 0 ? undefined : view.value
+  }
+
+  /** The fresh values for many keys, in the order of the keys, with one call to each tier. */
+  async getMany(keys: readonly Key[], scope: KeyScope): Promise<Map<Key, unknown>> {
+    const values = new Map<Key, unknown>()
+    let missing: Subject[] = []
+    for (const key of new Set(keys)) {
+      const value = this.hit(key, scope)
+      if (value === undefined) missing.push(this.#subject(key, scope))
+      values.set(key, value)
+    }
+    for (let pending = this.#pendingOn(missing); pending !== undefined; pending = this.#pendingOn(missing)) {
+      await pending
+      missing = missing.filter(({ key }) => {
+        const value = this.hit(key, scope)
+        values.set(key, value)
+        return value === undefined
+      })
+    }
+    const views = missing.length === 0 ? [] : await this.#readThrough(missing)
+    for (const [turn, { key }] of missing.entries()) {
+      const view = views[turn]
+      if (view !== undefined && view.freshMs > 0) values.set(key, view.value)
+      else values.delete(key)
+    }
+    return values
+  }
+
+  /** The fresh value for `key`, or what `load` produces. For keys that `hit` had nothing for. */
+  async getOrSet(key: Key, scope: KeyScope, load: Loader<unknown>, call: ResolvedCall): Promise<unknown> {
+    const subject = this.#subject(key, scope)
+    const lifetime = lifetimeOf(call)
+    for (
+      let pending = this.#pendingOn([subject]);
+      pending !== undefined;
+      pending = this.#pendingOn([subject])
+    ) {
+      await pending
+      const value = this.hit(key, scope)
+      if (value !== undefined) return value
+    }
+
+    const held = this.#copies.held(subject.l1Key)
+    if (held !== undefined && held.staleForMs < call.staleWhileRevalidateMs) {
+      this.#servedStale(key, 'l1')
+      this.#refresh(subject, load, call, lifetime)
+      return held.value
+    }
+
+    const flown = await this.#fly(subject, load, call, lifetime, held)
+    if (flown.isStale) this.#refresh(subject, load, call, lifetime)
+    return flown.value
+  }
+
+  // Mutations
+
+  /** Refuses what `set` would refuse before it does anything. */
+  check(
+    key: Key,
+    scope: KeyScope,
+    value: unknown,
+    call: ResolvedCall,
+  ): { subject: Subject; lifetime: Lifetime } {
+    if (value === undefined) {
+      throw new TypeError('value: undefined means that there is no entry; use delete, or null for "nothing"')
+    }
+    return { subject: this.#subject(key, scope), lifetime: lifetimeOf(call) }
+  }
+
+  /**
+   * Stores `value` everywhere.
+   *
+   * @returns `false` when its ttl is 0: then the key is deleted.
+   */
+  async set(key: Key, scope: KeyScope, value: unknown, call: ResolvedCall): Promise<boolean> {
+    const { subject, lifetime } = this.check(key, scope, value, call)
+    if (lifetime.ttlMs === 0) {
+      await this.#delete(subject)
+      return false
+    }
+    if (this.#isAlone) {
+      this.#overtake(subject.stored)
+      this.#keepInL1(subject.l1Key, value, lifetime, undefined)
+      this.#committed('set', key)
+      return true
+    }
+    const bytes = this.#stack.levels.length === 0 ? new Uint8Array(0) : this.#encode(key, value, lifetime)
+    const remainingMs = lifetime.ttlMs + staleMsOf(lifetime)
+    await this.#mutate(subject, { op: 'set', key: subject.stored, bytes, remainingMs }, (stamp) =>
+      this.#keepInL1(subject.l1Key, value, lifetime, stamp),
+    )
+    return true
+  }
+
+  /** Removes `key` everywhere. Resolves to whether there was a live entry, as far as anyone here can tell. */
+  delete(key: Key, scope: KeyScope): Promise<boolean> {
+    return this.#delete(this.#subject(key, scope))
+  }
+
+  /** Removes every entry of this cache, in all versions. */
+  async clear(): Promise<void> {
+    this.#refuseIfClosed()
+    const turn = this.#marks.mutateAll()
+    this.#flights.forgetAll()
+    this.#reads.forgetAll()
+    this.#copies.clear()
+    const mutation: Mutation = { op: 'clear', prefix: this.#scope.prefix }
+    await this.#working(async () => {
+      try {
+        await turn.ready
+        const { stamp } = await this.#commit(mutation)
+        await this.#stack.follow(mutation, stamp)
+      } catch (error) {
+        await this.#stack.follow(mutation, undefined)
+        throw error
+      } finally {
+        turn.end()
+      }
+    })
+    this.#committed('clear', undefined)
+  }
+
+  /** Lets every tier reclaim what has expired. Resolves to how many entries that were; failures are events. */
+  prune(): Promise<number> {
+    this.#refuseIfClosed()
+    return this.#stack.prune()
+  }
+
+  // Life
+
+  /** Refuses new work, lets what is under way end, and closes bus and tiers. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await Promise.allSettled([...this.#work])
+    this.#copies.clear()
+    const outcomes = await Promise.allSettled([this.#inbound?.close(), this.#stack.close()])
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Whether the bus works, and why not; `undefined` without a bus. */
+  get inbound(): { readonly isConnected: boolean; readonly error: unknown } | undefined {
+    return this.#inbound
+  }
+
+  // What the bus tells (InboundTarget)
+
+  dropKeys(keys: readonly string[], stamp: Stamp, origin: string): void {
+    for (const stored of keys) {
+      if (!stored.startsWith(this.#scope.prefix)) continue
+      this.#overtake(stored)
+      const key = this.#copies.invalidate(stored, stamp)
+      if (this.#events.hears('entry.invalidated')) this.#events.tell('entry.invalidated', { key, origin })
+    }
+  }
+
+  clearPrefix(prefix: string, stamp: Stamp, isNews: boolean): void {
+    const own = this.#scope.prefix
+    if (!own.startsWith(prefix) && !prefix.startsWith(own)) return
+    // Loads were overtaken when it was called here, and what was called since comes after it.
+    if (isNews) this.suspect(stamp)
+    else this.#copies.suspect(stamp)
+  }
+
+  isUnsettled(serial: number): boolean {
+    return this.#unsettled.has(serial)
+  }
+
+  suspect(stamp: Stamp): void {
+    this.#copies.suspect(stamp)
+    this.#marks.overtakeAll()
+    this.#flights.forgetAll()
+    this.#reads.forgetAll()
+  }
+
+  trust(isTrusted: boolean): void {
+    this.#copies.trust(isTrusted)
+  }
+
+  // Reading
+
+  #read(subject: Subject): Promise<EntryView | undefined> {
+    return this.#reads.run(subject.stored, async () => (await this.#readThrough([subject]))[0])
+  }
+
+  /** Asks the tiers for each subject and copies what is found into everything nearer. */
+  async #readThrough(subjects: readonly Subject[]): Promise<(EntryView | undefined)[]> {
+    const fences = subjects.map(({ stored }) => this.#marks.watch(stored))
+    const askedAt = this.#clock.now()
+    try {
+      const readings = await this.#stack.read(
+        subjects.map(({ key }) => key),
+        subjects.map(({ stored }) => stored),
+      )
+      return await Promise.all(
+        readings.map(async ({ found, asOf }, turn) => {
+          const subject = subjects[turn] as Subject
+          const { key } = subject
+          if (found === undefined) {
+            if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
+            return undefined
+          }
+          if (this.#events.hears('entry.hit')) {
+            this.#events.tell('entry.hit', { key, level: found.level, stale: found.freshMs <= 0 })
+          }
+          await this.#keepFound(subject, found, asOf, fences[turn] as Fence, askedAt)
+          return found
+        }),
+      )
+    } finally {
+      for (const fence of fences) this.#marks.drop(fence)
+    }
+  }
+
+  /** Joins the load of a key, or starts one. */
+  #fly(
+    subject: Subject,
+    load: Loader<unknown>,
+    call: ResolvedCall,
+    lifetime: Lifetime,
+    held: HeldValue | undefined,
+  ): Promise<Flown> {
+    return this.#flights.run(subject.stored, () => this.#fill(subject, load, call, lifetime, held))
+  }
+
+  async #fill(
+    subject: Subject,
+    load: Loader<unknown>,
+    call: ResolvedCall,
+    lifetime: Lifetime,
+    held: HeldValue | undefined,
+  ): Promise<Flown> {
+    const { key, stored } = subject
+    const fence = this.#marks.watch(stored)
+    const heard = this.#heard(stored)
+    const askedAt = this.#clock.now()
+    try {
+      const [reading] = await this.#stack.read([key], [stored])
+      const found = reading?.found
+      if (found !== undefined && found.freshMs > -call.staleWhileRevalidateMs) {
+        const isStale = found.freshMs <= 0
+        if (isStale) this.#servedStale(key, found.level)
+        else if (this.#events.hears('entry.hit'))
+          this.#events.tell('entry.hit', { key, level: found.level, stale: false })
+        await this.#keepFound(subject, found, reading?.asOf, fence, askedAt)
+        return { value: found.value, isStale }
+      }
+      if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
+
+      const fallback = found === undefined ? held : { value: found.value, staleForMs: -found.freshMs }
+      const beganAt = this.#clock.now()
+      let value: unknown
+      this.counts.loads++
+      try {
+        value = await runLoader(load, key, call.loadTimeoutMs, this.#clock)
+      } catch (error) {
+        this.counts.loadFailures++
+        const durationMs = this.#clock.now() - beganAt
+        const servedStale = fallback !== undefined && fallback.staleForMs + durationMs < call.staleIfErrorMs
+        if (this.#events.hears('load.failed')) {
+          this.#events.tell('load.failed', { key, durationMs, error, servedStale })
+        }
+        if (!servedStale) throw error
+        this.#servedStale(key, found?.level ?? 'l1')
+        return { value: fallback.value, isStale: false }
+      }
+      const durationMs = this.#clock.now() - beganAt
+      const isStored = await this.#keepLoaded(subject, value, lifetime, reading?.asOf, heard, fence)
+      if (this.#events.hears('load.finished')) {
+        this.#events.tell('load.finished', { key, durationMs, stored: isStored })
+      }
+      return { value, isStale: false }
+    } finally {
+      this.#marks.drop(fence)
+    }
+  }
+
+  /** Loads behind a stale answer. A failure is an event; the stale value goes on until its time is over. */
+  #refresh(subject: Subject, load: Loader<unknown>, call: ResolvedCall, lifetime: Lifetime): void {
+    if (this.#isClosed || this.#flights.of(subject.stored) !== undefined) return
+    // The one value that must not come out of a refresh is the stale one, for whatever reason.
+    const strict: ResolvedCall = { ...call, staleWhileRevalidateMs: 0, staleIfErrorMs: 0 }
+    void this.#working(() => this.#fly(subject, load, strict, lifetime, undefined)).catch(() => {})
+  }
+
+  async #keepFound(
+    subject: Subject,
+    found: Found,
+    asOf: Stamp | undefined,
+    fence: Fence,
+    askedAt: number,
+  ): Promise<void> {
+    if (found.depth > 0) {
+      await this.#inTurn(this.#marks.copy(subject.stored), async () => {
+        if (this.#marks.holds(fence)) await this.#stack.backFill(subject.stored, found, asOf)
+      })
+    }
+    // Counted from before the tier was asked: the time on the way must not lengthen a life.
+    if (found.usableMs > 0 && this.#marks.holds(fence)) {
+      this.#copies.put(subject.l1Key, found.value, askedAt + found.freshMs, askedAt + found.usableMs, asOf)
+    }
+  }
+
+  /** Keeps a loaded value, unless something overtook the load. Resolves to whether it was kept anywhere. */
+  async #keepLoaded(
+    subject: Subject,
+    value: unknown,
+    lifetime: Lifetime,
+    asOf: Stamp | undefined,
+    heard: Stamp | undefined,
+    fence: Fence,
+  ): Promise<boolean> {
+    if (value === undefined || lifetime.ttlMs === 0 || this.#isClosed) return false
+    let bytes = new Uint8Array(0)
+    if (this.#stack.levels.length > 0) {
+      try {
+        bytes = this.#encode(subject.key, value, lifetime) as Uint8Array<ArrayBuffer>
+      } catch (error) {
+        if (this.#events.hears('entry.unencodable')) {
+          this.#events.tell('entry.unencodable', { key: subject.key, error })
+        }
+        return false
+      }
+    }
+    return this.#inTurn(this.#marks.copy(subject.stored), async () => {
+      if (!this.#marks.holds(fence)) {
+        this.counts.loadsOvertaken++
+        return false
+      }
+      const outcome = this.#isAlone
+        ? 'stored'
+        : await this.#stack.populate(subject.stored, bytes, lifetime.ttlMs + staleMsOf(lifetime), asOf)
+      if (outcome === 'refused' || !this.#marks.holds(fence)) {
+        this.counts.loadsOvertaken++
+        return false
+      }
+      // An authority that could not be asked keeps nothing, but while the bus works this process hears of
+      // every mutation since the load began, so its own L1 may keep the value.
+      this.#keepInL1(subject.l1Key, value, lifetime, outcome === 'failed' ? heard : asOf)
+      return true
+    })
+  }
+
+  /** Until nothing is pending, no level may answer; see `Marks.pendingOn` for how to wait. */
+  #pendingOn(subjects: readonly Subject[]): Promise<unknown> | undefined {
+    return this.#marks.pendingOn(subjects.map(({ stored }) => stored))
+  }
+
+  // Writing
+
+  async #delete(subject: Subject): Promise<boolean> {
+    const held = (this.#copies.held(subject.l1Key)?.staleForMs ?? 0) < 0
+    if (this.#isAlone) {
+      this.#overtake(subject.stored)
+      this.#copies.drop(subject.l1Key)
+      this.#committed('delete', subject.key)
+      return held
+    }
+    const existed = await this.#mutate(subject, { op: 'delete', key: subject.stored }, undefined)
+    return existed || (held && this.#stack.levels.length === 0)
+  }
+
+  /** The four steps of a mutation: pending, commit, copies, no longer pending. */
+  async #mutate(
+    subject: Subject,
+    mutation: Mutation,
+    install: ((stamp: Stamp | undefined) => void) | undefined,
+  ): Promise<boolean> {
+    const { key, l1Key, stored } = subject
+    const turn = this.#marks.mutate(stored)
+    this.#flights.forget(stored)
+    this.#reads.forget(stored)
+    this.#copies.hide(l1Key)
+    const remove: Mutation = { op: 'delete', key: stored }
+    let isInstalled = false
+    const existed = await this.#working(async () => {
+      try {
+        await turn.ready
+        const committed = await this.#commit(mutation)
+        if (committed.stamp !== undefined) this.#copies.note(stored, committed.stamp)
+        await this.#stack.follow(turn.isLatest() ? mutation : remove, committed.stamp)
+        if (install !== undefined && turn.isLatest()) {
+          install(committed.stamp)
+          isInstalled = true
+        }
+        return committed.existed
+      } catch (error) {
+        await this.#stack.follow(remove, undefined)
+        throw error
+      } finally {
+        if (!isInstalled) this.#copies.drop(l1Key)
+        turn.end()
+      }
+    })
+    this.#committed(mutation.op, key)
+    return existed
+  }
+
+  #keepInL1(l1Key: Key, value: unknown, lifetime: Lifetime, asOf: Stamp | undefined): void {
+    const freshUntil = this.#clock.now() + lifetime.ttlMs
+    this.#copies.put(l1Key, value, freshUntil, freshUntil + staleMsOf(lifetime), asOf)
+  }
+
+  #encode(key: Key, value: unknown, lifetime: Lifetime): Uint8Array {
+    try {
+      return encodeEnvelope(this.#codec, value, staleMsOf(lifetime))
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw new CacheError('CACHE_ENCODE_FAILED', `value of ${JSON.stringify(key)}: ${reason}`, {
+        key,
+        cause,
+      })
+    }
+  }
+
+  /** Something newer than every load of this key under way exists. */
+  #overtake(stored: string): void {
+    this.#marks.overtake(stored)
+    this.#flights.forget(stored)
+    this.#reads.forget(stored)
+  }
+
+  async #inTurn<T>(turn: Turn, write: () => Promise<T>): Promise<T> {
+    try {
+      if (turn.ready !== undefined) await turn.ready
+      return await write()
+    } finally {
+      turn.end()
+    }
+  }
+
+  async #working<T>(work: () => Promise<T>): Promise<T> {
+    const running = work()
+    this.#work.add(running)
+    try {
+      return await running
+    } finally {
+      this.#work.delete(running)
+    }
+  }
+
+  #committed(op: 'set' | 'delete' | 'clear', key: Key | undefined): void {
+    if (this.#events.hears('mutation.committed')) this.#events.tell('mutation.committed', { op, key })
+  }
+
+  #servedStale(key: Key, level: Level): void {
+    this.counts.staleServed++
+    if (this.#events.hears('entry.hit')) this.#events.tell('entry.hit', { key, level, stale: true })
+  }
+
+  /** How far this process has heard in the partition of a key. */
+  #heard(stored: string): Stamp | undefined {
+    if (this.#authority === undefined || !this.#inbound?.isConnected) return undefined
+    return this.#inbound.heard(partitionOf(partitionTextOf(stored), this.#authority.ledger.partitions))
+  }
+
+  async #commit(mutation: Mutation): Promise<{ stamp: Stamp | undefined; existed: boolean }> {
+    const serial = ++this.#serial
+    try {
+      return await this.#stack.commit(mutation, { id: this.#origin, serial })
+    } catch (error) {
+      this.#unsettled.add(serial)
+      if (this.#unsettled.size > MOST_UNSETTLED) {
+        for (const oldest of this.#unsettled) {
+          this.#unsettled.delete(oldest)
+          break
+        }
+      }
+      throw error
+    }
+  }
+
+  #subject(key: Key, scope: KeyScope): Subject {
+    this.#refuseIfClosed()
+    checkKey(key)
+    return { key, l1Key: l1KeyOf(this.#scope, scope, key), stored: storedKey(scope, key) }
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#isClosed)
+      throw new CacheError('CACHE_CLOSED', 'the cache is closed; nothing can be asked of it any more')
+  }
+}
+
+/** @throws TypeError when neither the cache nor the call named a ttl. */
+function lifetimeOf(call: ResolvedCall): Lifetime {
+  if (call.lifetime === undefined) {
+    throw new TypeError(
+      "ttl: neither the cache nor this call names one; give createCache or the call a ttl such as '5m', or null for entries that never expire",
+    )
+  }
+  return call.lifetime
+}

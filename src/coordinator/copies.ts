@@ -1,0 +1,135 @@
+// The copies that this process keeps, L1 and the tiers nearer than the authority, and when they may be used.
+//
+// With a bus every L1 entry carries a stamp: up to where in its partition's order it is known to be current.
+// The core compares it, in the same crossing that finds the entry, with what was heard of the partition; so
+// a gap, a new epoch or a lost connection makes any number of entries suspect in one step, without a scan.
+// A suspect entry is no answer: the authority is asked, and what it says is put back with a newer stamp.
+
+import type { Clock } from '../clock.ts'
+import { type Key, type KeyScope, l1KeyOfStored } from '../key.ts'
+import { FRESH, type L1, SUSPECT } from '../l1/l1.ts'
+import type { Stamp } from '../stamp.ts'
+import type { Invalidations } from './invalidations.ts'
+
+/** An answer of L1 has its state in these bits. */
+const STATE_BITS = 7
+
+/** A stale value that L1 has, and for how long it has been stale; less than zero: it is fresh. */
+export interface HeldValue {
+  readonly value: unknown
+  readonly staleForMs: number
+}
+
+/** What a cache is made of that copies need. */
+export interface CopiesParts {
+  readonly l1: L1<unknown> | undefined
+  readonly invalidations: Invalidations
+  readonly hasBus: boolean
+  readonly clock: Clock
+  readonly scope: KeyScope
+}
+
+/** The first level, and judgement over nearer tiers. */
+export class Copies {
+  readonly #l1: L1<unknown> | undefined
+  readonly #invalidations: Invalidations
+  readonly #hasBus: boolean
+  readonly #clock: Clock
+  readonly #scope: KeyScope
+  /** By partition: its epoch, and the small number that stands for it in the entries of L1. */
+  readonly #epochs: { epoch: number; index: number }[] = []
+  #isTrusted: boolean
+
+  constructor(parts: CopiesParts) {
+    this.#l1 = parts.l1
+    this.#invalidations = parts.invalidations
+    this.#hasBus = parts.hasBus
+    this.#clock = parts.clock
+    this.#scope = parts.scope
+    this.#isTrusted = !parts.hasBus
+    if (parts.hasBus) this.trust(false)
+  }
+
+  /** The fresh value in L1, as a use of it. */
+  hit(l1Key: Key): unknown {
+    const l1 = this.#l1
+    if (l1 === undefined) return undefined
+    const answer = l1.look(l1Key, this.#clock.now())
+    return answer >= 0 && (answer & STATE_BITS) === FRESH ? l1.valueAt(answer) : undefined
+  }
+
+  /** The fresh or stale value in L1, without counting as a use. */
+  held(l1Key: Key): HeldValue | undefined {
+    const l1 = this.#l1
+    if (l1 === undefined) return undefined
+    const now = this.#clock.now()
+    const answer = l1.glance(l1Key, now)
+    if (answer < 0 || (answer & STATE_BITS) === SUSPECT) return undefined
+    return { value: l1.valueAt(answer), staleForMs: now - l1.timesAt(answer).freshUntil }
+  }
+
+  /**
+   * Puts a value into L1. With a bus it needs a stamp of the present epoch: without one nobody could tell when it is
+   * old, so then L1 has nothing under the key.
+   */
+  put(l1Key: Key, value: unknown, freshUntil: number, usableUntil: number, asOf: Stamp | undefined): void {
+    const l1 = this.#l1
+    if (l1 === undefined) return
+    if (this.#hasBus) {
+      const known = asOf === undefined ? undefined : this.#epochs[asOf.partition]
+      if (asOf === undefined || known?.epoch !== asOf.epoch || !this.#isTrusted) {
+        l1.drop(l1Key)
+        return
+      }
+      l1.stampNext(asOf.partition, known.index, asOf.sequence, 0)
+    }
+    l1.put(l1Key, value, freshUntil, usableUntil, this.#clock.now())
+  }
+
+  /** Makes a key of L1 invisible until it is put again: a mutation of it is pending. */
+  hide(l1Key: Key): void {
+    this.#l1?.hide(l1Key)
+  }
+
+  /** Removes a key from L1. */
+  drop(l1Key: Key): void {
+    this.#l1?.drop(l1Key)
+  }
+
+  /** Removes everything from L1. */
+  clear(): void {
+    this.#l1?.clear()
+  }
+
+  /** A key was changed at `stamp`: no older copy of it is good. */
+  note(stored: string, stamp: Stamp): void {
+    this.#invalidations.note(stored, stamp)
+  }
+
+  /** Another process changed a key at `stamp`. Returns the key as L1 knows it. */
+  invalidate(stored: string, stamp: Stamp): Key {
+    this.#invalidations.note(stored, stamp)
+    const l1Key = l1KeyOfStored(this.#scope, stored)
+    this.#l1?.drop(l1Key)
+    return l1Key
+  }
+
+  /** Every copy of the partition that is older than `stamp`, or of another epoch, is suspect. */
+  suspect(stamp: Stamp): void {
+    const { partition, epoch, sequence } = stamp
+    let known = this.#epochs[partition]
+    if (known?.epoch !== epoch) {
+      known = { epoch, index: (known?.index ?? 0) + 1 }
+      this.#epochs[partition] = known
+    }
+    this.#l1?.setPartition(partition, known.index, sequence)
+    this.#invalidations.raise(stamp)
+  }
+
+  /** Copies may be used from now on, or may not, since nobody tells of changes. */
+  trust(isTrusted: boolean): void {
+    this.#isTrusted = isTrusted
+    this.#l1?.setLease(isTrusted ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY)
+    this.#invalidations.trust(isTrusted)
+  }
+}

@@ -1,0 +1,81 @@
+// The stored form of an entry in every tier: a fixed header in front of the codec's bytes.
+//
+//    at  bytes  field
+//     0      1  format     1
+//     1      1  codec id   bytes of another codec are a miss
+//     2      2  0
+//     4      4  checksum   CRC-32C of bytes 0 to 3 and of everything from 8 on
+//     8      8  staleMs    f64: how much of the entry's life in the tier is past its ttl
+//    16         payload    what the codec made of the value
+//
+// Little endian. The life itself is not here: each tier keeps and measures remaining time by its own
+// clock, and fresh time is remaining time less `staleMs`, so no two machines' clocks are compared.
+// The checksum is verified before the codec sees a byte: a decoder fed with damaged bytes often answers
+// with another value and no error (threats: T14).
+//
+// Golden bytes of each format are in test/unit/coordinator/envelope.test.ts; a reader for an old format
+// stays for ever.
+
+import { crc32c } from '../checksum.ts'
+import type { Codec } from '../codecs/codec.ts'
+import { CacheError } from '../errors.ts'
+
+const ENVELOPE_FORMAT = 1
+const HEADER_BYTES = 16
+
+/** An entry as the codec gave it back. */
+export interface Opened {
+  readonly value: unknown
+  /** How much of the entry's life is past its ttl. */
+  readonly staleMs: number
+}
+
+/**
+ * The stored form of `value`.
+ *
+ * @throws What the codec throws for a value that has no bytes.
+ */
+export function encodeEnvelope(codec: Codec, value: unknown, staleMs: number): Uint8Array {
+  const payload = codec.encode(value)
+  const bytes = new Uint8Array(HEADER_BYTES + payload.length)
+  const view = new DataView(bytes.buffer)
+  bytes[0] = ENVELOPE_FORMAT
+  bytes[1] = codec.id
+  view.setFloat64(8, staleMs, true)
+  bytes.set(payload, HEADER_BYTES)
+  view.setUint32(4, checksumOf(bytes), true)
+  return bytes
+}
+
+/**
+ * The entry in `bytes`.
+ *
+ * @throws CacheError `CACHE_DECODE_FAILED`, and nothing else, when they are not a whole entry of this
+ *   format and codec.
+ */
+export function decodeEnvelope(codec: Codec, bytes: Uint8Array): Opened {
+  if (bytes.length < HEADER_BYTES) throw undecodable(`${bytes.length} bytes are too few for an entry`)
+  if (bytes[0] !== ENVELOPE_FORMAT)
+    throw undecodable(`format ${bytes[0]} is not known, only ${ENVELOPE_FORMAT}`)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  if (view.getUint32(4, true) !== checksumOf(bytes))
+    throw undecodable('the checksum does not match: the bytes are damaged')
+  if (bytes[1] !== codec.id)
+    throw undecodable(`codec ${bytes[1]} wrote it, and this cache reads ${codec.id} (${codec.name})`)
+  const staleMs = view.getFloat64(8, true)
+  if (!(staleMs >= 0)) throw undecodable(`${staleMs} ms of stale time`)
+  try {
+    return { value: codec.decode(bytes.subarray(HEADER_BYTES)), staleMs }
+  } catch (cause) {
+    if (cause instanceof CacheError && cause.code === 'CACHE_DECODE_FAILED') throw cause
+    throw undecodable(`codec ${codec.name} failed`, cause)
+  }
+}
+
+function checksumOf(bytes: Uint8Array): number {
+  return (crc32c(bytes, HEADER_BYTES - 8) ^ crc32c(bytes, 0, 4)) >>> 0
+}
+
+function undecodable(what: string, cause?: unknown): CacheError {
+  return new CacheError('CACHE_DECODE_FAILED', `stored entry: ${what}`, { cause })
+}

@@ -1,0 +1,170 @@
+// What is under way in this process, per key: the pending marks of mutations, the fences of loads, and
+// the order in which this process writes.
+//
+// A mark exists only while something is under way, so memory follows concurrency, not keys. It answers
+// three questions:
+//
+//   may a read use copies?     not while a mutation of the key is pending: it waits for that
+//   may a load be kept?        only if nothing overtook it since it began: no mutation here, no message
+//                              from elsewhere, no gap (the fence; contracts: 1)
+//   whose write is next?       writes of one key go to the tiers one after another, in the order in
+//                              which they were called, and `clear` goes alone; without that, two writes
+//                              in flight could land in one tier in one order and in another in the other
+
+/** A load's claim that nothing overtook it. */
+export interface Fence {
+  readonly key: string
+  readonly generation: number
+  readonly sweep: number
+}
+
+/** A place in the order of writes. */
+export interface Turn {
+  /** Resolves when everything that was called before has been written; `undefined` when that is now. */
+  readonly ready: Promise<unknown> | undefined
+  /** Whether anything overtook this write since it was called. */
+  isLatest(): boolean
+  /** Ends the turn; call it once, whatever happened. */
+  end(): void
+}
+
+interface Mark {
+  /** Mutations called and not settled. */
+  pending: number
+  /** Fences and turns that still need this mark. */
+  holders: number
+  /** Raised by everything that overtakes. */
+  generation: number
+  /** The last write that was called; `undefined` when all are done. */
+  tail: Promise<void> | undefined
+}
+
+/** Pending mutations, fences and the order of writes of one cache in one process. */
+export class Marks {
+  readonly #marks = new Map<string, Mark>()
+  /** Raised by what overtakes every key: `clear`, gaps. */
+  #sweep = 0
+  #clears = 0
+  #clearTail: Promise<void> | undefined
+
+  /** Number of keys with something under way. */
+  get size(): number {
+    return this.#marks.size
+  }
+
+  /**
+   * Resolves when the mutations of `keys` that are pending now have settled; `undefined` when none is.
+   *
+   * Ask again afterwards, and begin to read in the same turn in which the answer is `undefined`: whatever is
+   * awaited in between lets another mutation be called.
+   */
+  pendingOn(keys: readonly string[]): Promise<unknown> | undefined {
+    if (this.#clears > 0) return this.#clearTail
+    const tails = keys.flatMap((key) => {
+      const mark = this.#marks.get(key)
+      return mark !== undefined && mark.pending > 0 ? (mark.tail ?? []) : []
+    })
+    return tails.length === 0 ? undefined : Promise.all(tails)
+  }
+
+  /** Begins a load. `drop` must follow. */
+  watch(key: string): Fence {
+    const mark = this.#hold(key)
+    return { key, generation: mark.generation, sweep: this.#sweep }
+  }
+
+  /** Whether what was loaded behind `fence` may still be kept. */
+  holds(fence: Fence): boolean {
+    const mark = this.#marks.get(fence.key)
+    return mark?.generation === fence.generation && this.#sweep === fence.sweep
+  }
+
+  /** Ends a load. */
+  drop(fence: Fence): void {
+    this.#release(fence.key)
+  }
+
+  /** Something newer than any load of `key` under way exists. */
+  overtake(key: string): void {
+    const mark = this.#marks.get(key)
+    if (mark !== undefined) mark.generation++
+  }
+
+  /** Something newer than any load under way may exist, for any key. */
+  overtakeAll(): void {
+    this.#sweep++
+  }
+
+  /** Takes the next place in the writes of `key`, for a mutation: reads wait for it, loads are overtaken. */
+  mutate(key: string): Turn {
+    const mark = this.#hold(key)
+    mark.pending++
+    mark.generation++
+    return this.#turn(key, mark, () => {
+      mark.pending--
+    })
+  }
+
+  /** Takes the next place in the writes of `key`, for copies of what is stored or loaded anyway. */
+  copy(key: string): Turn {
+    return this.#turn(key, this.#hold(key), () => {})
+  }
+
+  /** Takes the next place for a mutation of every key. */
+  mutateAll(): Turn {
+    const before = [...this.#marks.values()].flatMap((mark) => mark.tail ?? [])
+    if (this.#clearTail !== undefined) before.push(this.#clearTail)
+    this.#clears++
+    const sweep = ++this.#sweep
+    const { promise, resolve } = latch()
+    this.#clearTail = promise
+    return {
+      ready: before.length === 0 ? undefined : Promise.all(before),
+      isLatest: () => this.#sweep === sweep,
+      end: () => {
+        this.#clears--
+        if (this.#clearTail === promise) this.#clearTail = undefined
+        resolve()
+      },
+    }
+  }
+
+  #turn(key: string, mark: Mark, settle: () => void): Turn {
+    const generation = mark.generation
+    const sweep = this.#sweep
+    const ready = mark.tail === undefined ? this.#clearTail : Promise.all([mark.tail, this.#clearTail])
+    const { promise, resolve } = latch()
+    mark.tail = promise
+    return {
+      ready,
+      isLatest: () => mark.generation === generation && this.#sweep === sweep,
+      end: () => {
+        settle()
+        if (mark.tail === promise) mark.tail = undefined
+        this.#release(key)
+        resolve()
+      },
+    }
+  }
+
+  #hold(key: string): Mark {
+    const mark = this.#marks.get(key) ?? { pending: 0, holders: 0, generation: 0, tail: undefined }
+    mark.holders++
+    this.#marks.set(key, mark)
+    return mark
+  }
+
+  #release(key: string): void {
+    const mark = this.#marks.get(key)
+    if (mark !== undefined && --mark.holders === 0) this.#marks.delete(key)
+  }
+}
+
+/** A promise and the function that resolves it (`Promise.withResolvers` begins with Node 22). */
+function latch(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => {}
+  const promise = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}

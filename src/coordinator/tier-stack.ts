@@ -1,0 +1,299 @@
+// All tiers of a cache as one: reading downward, back-filling upward, writing from the farthest to the
+// nearest. What is nearer than the authority is a copy, and is read only if its stamp says that it is
+// current. No decision about values is taken here; whether something may be written is asked by the
+// coordinator before each call.
+
+import type { Codec } from '../codecs/codec.ts'
+import { remainingTimes } from '../entry.ts'
+import { CacheError } from '../errors.ts'
+import type { Key } from '../key.ts'
+import type { Events } from '../metrics/events.ts'
+import type { Stamp } from '../stamp.ts'
+import type { Committed, Mutation, Origin } from '../tiers/ledger.ts'
+import type { Tier, TierEntry } from '../tiers/tier.ts'
+import type { Authority } from './authority.ts'
+import { decodeEnvelope } from './envelope.ts'
+import type { Guard } from './guard.ts'
+import type { Invalidations } from './invalidations.ts'
+
+/** A tier and the guard through which it is called. */
+export interface Level {
+  readonly tier: Tier
+  readonly guard: Guard
+  hits: number
+  misses: number
+  /** A prefix that could not be cleared here: until it is, the tier is not read. */
+  uncleared: string | undefined
+}
+
+/** An entry found in a tier. */
+export interface Found {
+  readonly value: unknown
+  readonly level: string
+  /** Which tier it was found in, counted from the nearest. */
+  readonly depth: number
+  /** How long it is still fresh; zero or less when it is stale. */
+  readonly freshMs: number
+  /** How long it may still be used at all. */
+  readonly usableMs: number
+  /** The stored form, for copies. */
+  readonly bytes: Uint8Array
+}
+
+/** What a look through the tiers brought. */
+export interface Reading {
+  readonly found: Found | undefined
+  /** The order up to which the answer is known to be current; `undefined` where nobody orders, or could be asked. */
+  readonly asOf: Stamp | undefined
+}
+
+/** What became of an entry that was loaded. */
+export type Populated = 'stored' | 'refused' | 'failed'
+
+/** The tiers of one cache, nearest first. */
+export class TierStack {
+  readonly levels: readonly Level[]
+  readonly #authority: Authority | undefined
+  readonly #authorityGuard: Guard | undefined
+  readonly #codec: Codec
+  readonly #invalidations: Invalidations
+  readonly #events: Events
+
+  constructor(parts: {
+    levels: readonly Level[]
+    authority: Authority | undefined
+    /** Guards the authority: the level's own guard when it is a tier. */
+    authorityGuard: Guard | undefined
+    codec: Codec
+    invalidations: Invalidations
+    events: Events
+  }) {
+    this.levels = parts.levels
+    this.#authority = parts.authority
+    this.#authorityGuard = parts.authorityGuard
+    this.#codec = parts.codec
+    this.#invalidations = parts.invalidations
+    this.#events = parts.events
+  }
+
+  /** Asks tier after tier for each key; one call per tier. Answers in the order of the keys. */
+  async read(keys: readonly Key[], stored: readonly string[]): Promise<Reading[]> {
+    const readings: Reading[] = stored.map(() => ({ found: undefined, asOf: undefined }))
+    let open = stored.map((_, place) => place)
+    for (const [depth, level] of this.levels.entries()) {
+      if (open.length === 0) return readings
+      const wanted = open.map((place) => stored[place] as string)
+      const entries = this.#isAuthority(depth)
+        ? await this.#readAuthority(wanted, open, readings)
+        : await this.#readTier(level, wanted)
+      open = open.filter((place, turn) => {
+        const found = this.#open(keys[place] as Key, wanted[turn] as string, entries[turn], level, depth)
+        if (found === undefined) {
+          level.misses++
+          return true
+        }
+        level.hits++
+        const copyOf = this.#isCopy(depth) ? entries[turn]?.stamp : undefined
+        readings[place] = { found, asOf: copyOf ?? readings[place]?.asOf }
+        return false
+      })
+    }
+    // A bus's backend has no data to read, but it says where the order stands: the fence of a populate.
+    if (this.#authority !== undefined && this.#authority.depth === undefined && open.length > 0) {
+      await this.#readAuthority(
+        open.map((place) => stored[place] as string),
+        open,
+        readings,
+      )
+    }
+    return readings
+  }
+
+  /** Copies an entry into the tiers nearer than where it was found. Failures are events. */
+  async backFill(stored: string, found: Found, asOf: Stamp | undefined): Promise<void> {
+    await this.#copy(stored, found.bytes, found.usableMs, asOf, found.depth)
+  }
+
+  /** Stores a loaded entry: at the authority, if nothing overtook it, then in the nearer tiers. */
+  async populate(
+    stored: string,
+    bytes: Uint8Array,
+    usableMs: number,
+    asOf: Stamp | undefined,
+  ): Promise<Populated> {
+    if (this.#authority === undefined) {
+      await this.#copy(stored, bytes, usableMs, undefined, this.levels.length)
+      return 'stored'
+    }
+    if (asOf === undefined) return 'failed'
+    const { ledger } = this.#authority
+    const write = { key: stored, bytes, remainingMs: usableMs }
+    const outcome = await this.#authorityGuard?.attempt('populate', () => ledger.populate(write, asOf))
+    if (outcome === undefined) return 'failed'
+    if (outcome === 'stored') await this.#copy(stored, bytes, usableMs, asOf, this.#copies)
+    return outcome
+  }
+
+  /**
+   * Takes a mutation to whoever orders. Without an authority every tier is written, farthest first.
+   *
+   * @throws CacheError `CACHE_TIER_FAILED` when it was not taken; the outcome there is unknown.
+   */
+  async commit(mutation: Mutation, origin: Origin): Promise<{ stamp: Stamp | undefined; existed: boolean }> {
+    const authority = this.#authority
+    if (authority !== undefined && this.#authorityGuard !== undefined) {
+      const committed: Committed = await this.#authorityGuard.demand(mutation.op, () =>
+        authority.ledger.commit(mutation, origin),
+      )
+      return committed
+    }
+    let existed = false
+    for (let depth = this.levels.length - 1; depth >= 0; depth--) {
+      const level = this.levels[depth] as Level
+      try {
+        const removed = await level.guard.demand(mutation.op, () => applyTo(level.tier, mutation, undefined))
+        existed = removed || existed
+      } catch (error) {
+        await this.#apply(
+          mutation.op === 'clear' ? mutation : { op: 'delete', key: mutation.key },
+          undefined,
+          depth,
+        )
+        throw error
+      }
+    }
+    return { stamp: undefined, existed }
+  }
+
+  /** Brings the tiers nearer than the authority up to a mutation that it took. Failures are events. */
+  async follow(mutation: Mutation, stamp: Stamp | undefined): Promise<void> {
+    await this.#apply(mutation, stamp, this.#copies)
+  }
+
+  /** Lets every tier reclaim what has expired. Resolves to how many entries that were; failures are events. */
+  async prune(): Promise<number> {
+    let pruned = 0
+    for (const { tier } of this.levels) {
+      try {
+        pruned += await tier.prune()
+      } catch (cause) {
+        const error = new CacheError('CACHE_TIER_FAILED', `${tier.name}: prune failed`, {
+          tier: tier.name,
+          cause,
+        })
+        if (this.#events.hears('tier.failed')) {
+          this.#events.tell('tier.failed', { tier: tier.name, operation: 'prune', error })
+        }
+      }
+    }
+    return pruned
+  }
+
+  /** Closes every tier, each within its deadline; the first failure is thrown when all were tried. */
+  async close(): Promise<void> {
+    const outcomes = await Promise.allSettled(
+      this.levels.map(({ tier, guard }) => guard.within('close', () => tier.close())),
+    )
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  /** How many tiers, from the nearest, hold copies of what an authority orders. */
+  get #copies(): number {
+    return this.#authority === undefined ? 0 : (this.#authority.depth ?? this.levels.length)
+  }
+
+  #isAuthority(depth: number): boolean {
+    return this.#authority?.depth === depth
+  }
+
+  #isCopy(depth: number): boolean {
+    return depth < this.#copies
+  }
+
+  /** Writes a mutation into the tiers nearer than `below`, farthest first. Failures are events. */
+  async #apply(mutation: Mutation, stamp: Stamp | undefined, below: number): Promise<void> {
+    for (let depth = below - 1; depth >= 0; depth--) {
+      const level = this.levels[depth] as Level
+      const done = await level.guard.attempt(mutation.op, async () => {
+        await applyTo(level.tier, mutation, stamp)
+        return true
+      })
+      // A key that could not be changed is known by its stamp; a prefix is not.
+      if (mutation.op === 'clear') level.uncleared = done ? undefined : mutation.prefix
+    }
+  }
+
+  async #readTier(level: Level, wanted: readonly string[]): Promise<(TierEntry | undefined)[]> {
+    if (level.uncleared !== undefined) {
+      await this.#apply({ op: 'clear', prefix: level.uncleared }, undefined, this.levels.indexOf(level) + 1)
+      if (level.uncleared !== undefined) return []
+    }
+    const [only] = wanted
+    if (wanted.length === 1 && only !== undefined)
+      return [await level.guard.attempt('get', () => level.tier.get(only))]
+    return (await level.guard.attempt('getMany', () => level.tier.getMany(wanted))) ?? []
+  }
+
+  async #readAuthority(
+    wanted: readonly string[],
+    places: readonly number[],
+    readings: Reading[],
+  ): Promise<(TierEntry | undefined)[]> {
+    const ledger = this.#authority?.ledger
+    const answers = await this.#authorityGuard?.attempt('read', async () => ledger?.read(wanted))
+    if (answers === undefined) return []
+    for (const [turn, place] of places.entries()) {
+      readings[place] = { found: undefined, asOf: answers[turn]?.asOf }
+    }
+    return answers.map((answer) => answer.entry)
+  }
+
+  #open(
+    key: Key,
+    stored: string,
+    entry: TierEntry | undefined,
+    level: Level,
+    depth: number,
+  ): Found | undefined {
+    if (entry === undefined) return undefined
+    if (this.#isCopy(depth) && !this.#invalidations.allows(stored, entry.stamp)) return undefined
+    try {
+      const { value, staleMs } = decodeEnvelope(this.#codec, entry.bytes)
+      const { freshMs, usableMs } = remainingTimes(entry.remainingMs, staleMs)
+      return { value, level: level.tier.name, depth, freshMs, usableMs, bytes: entry.bytes }
+    } catch (error) {
+      if (this.#events.hears('entry.undecodable')) {
+        this.#events.tell('entry.undecodable', { key, tier: level.tier.name, error: error as CacheError })
+      }
+      return undefined
+    }
+  }
+
+  async #copy(
+    stored: string,
+    bytes: Uint8Array,
+    remainingMs: number,
+    stamp: Stamp | undefined,
+    below: number,
+  ): Promise<void> {
+    for (let depth = below - 1; depth >= 0; depth--) {
+      const level = this.levels[depth] as Level
+      await level.guard.attempt('set', () => level.tier.set({ key: stored, bytes, remainingMs, stamp }))
+    }
+  }
+}
+
+/** Writes a mutation into one tier. Resolves to whether it removed a live entry. */
+async function applyTo(tier: Tier, mutation: Mutation, stamp: Stamp | undefined): Promise<boolean> {
+  switch (mutation.op) {
+    case 'set':
+      await tier.set({ key: mutation.key, bytes: mutation.bytes, remainingMs: mutation.remainingMs, stamp })
+      return false
+    case 'delete':
+      return tier.delete(mutation.key)
+    case 'clear':
+      await tier.clear(mutation.prefix)
+      return false
+  }
+}

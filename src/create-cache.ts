@@ -1,0 +1,288 @@
+// The composition root: options in, a wired `Cache` out. The only place where parts are made and meet.
+
+import type { Bus } from './bus/bus.ts'
+import { Cache, type CacheHealth } from './cache.ts'
+import { type Clock, systemClock } from './clock.ts'
+import type { Codec } from './codecs/codec.ts'
+import { jsonCodec } from './codecs/json.ts'
+import { authorityOf } from './coordinator/authority.ts'
+import { Coordinator } from './coordinator/coordinator.ts'
+import { Copies } from './coordinator/copies.ts'
+import { defaultLimits, Guard } from './coordinator/guard.ts'
+import { Invalidations } from './coordinator/invalidations.ts'
+import { type Level, TierStack } from './coordinator/tier-stack.ts'
+import { MAX_ENTRIES } from './core/core.ts'
+import { type Duration, describe, toMs } from './duration.ts'
+import { type KeyVersion, keyScope } from './key.ts'
+import { L1 } from './l1/l1.ts'
+import { Events } from './metrics/events.ts'
+import { checkClock, checkCount, checkNames, type LifetimeOptions, resolveDefaults } from './options.ts'
+import { type Random, systemRandom } from './random.ts'
+import type { Tier } from './tiers/tier.ts'
+
+/** Options of the first level within a cache. */
+export interface CacheL1Options {
+  /**
+   * The most entries held in this process, 1 to 67,108,863. One more evicts the least recently used.
+   *
+   * @defaultValue `10_000`
+   */
+  maxEntries?: number
+}
+
+/** Options of `createCache`. */
+export interface CacheOptions extends LifetimeOptions {
+  /**
+   * What stored keys begin with, so that several caches can share a backend. Any text.
+   *
+   * @defaultValue `''`
+   */
+  prefix?: string
+
+  /**
+   * The key version of all calls that name none: 1 to 32 letters, digits, dots, hyphens and underscores, or a
+   * whole number. Raising it leaves all older entries behind.
+   *
+   * @defaultValue `1`
+   */
+  version?: KeyVersion
+
+  /**
+   * The first level, in this process; `false` leaves it out.
+   *
+   * @defaultValue `{ maxEntries: 10_000 }`
+   */
+  l1?: CacheL1Options | false
+
+  /**
+   * The levels below, from the nearest to the farthest. With a bus the farthest is the one that orders mutations.
+   *
+   * @defaultValue `[]`: L1 is all there is.
+   */
+  tiers?: readonly Tier[]
+
+  /**
+   * What keeps the copies of several processes honest.
+   *
+   * @defaultValue none: other processes' mutations show here when the ttl is over.
+   */
+  bus?: Bus
+
+  /**
+   * How values become bytes for the tiers.
+   *
+   * @defaultValue JSON that keeps `Uint8Array`, `Date`, `Map`, `Set`, `BigInt` and `undefined`
+   */
+  codec?: Codec
+
+  /**
+   * How long a loader may take; `null` is no limit.
+   *
+   * @defaultValue `null`
+   */
+  loadTimeout?: Duration | null
+
+  /**
+   * How long one call of a tier may take; after that it is a miss, or a mutation that failed.
+   *
+   * @defaultValue `500` milliseconds
+   */
+  tierTimeout?: Duration
+
+  /** @defaultValue the machine's clock */
+  clock?: Clock
+
+  /** @defaultValue the machine's randomness */
+  random?: Random
+}
+
+const optionNames: readonly (keyof CacheOptions)[] = [
+  'bus',
+  'clock',
+  'codec',
+  'l1',
+  'loadTimeout',
+  'prefix',
+  'random',
+  'staleIfError',
+  'staleWhileRevalidate',
+  'tierTimeout',
+  'tiers',
+  'ttl',
+  'version',
+]
+
+const DEFAULT_L1_ENTRIES = 10_000
+
+/**
+ * Creates a cache.
+ *
+ * Nothing is awaited here: tiers open with their first operation, the bus begins to listen, and until it does,
+ * copies in this process are not used.
+ *
+ * @throws TypeError or RangeError for options that can not be right, with the name, the value and the rule; and
+ *   for tiers and a bus that do not go together, with the reason.
+ * @example
+ * const cache = createCache({ ttl: '5m' })
+ * const user = await cache.getOrSet('user:7', () => ({ name: 'Ada' }))
+ */
+export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
+  checkNames(options, optionNames, 'createCache')
+  const clock = options.clock === undefined ? systemClock : checkClock(options.clock)
+  const random = options.random === undefined ? systemRandom : checkRandom(options.random)
+  const codec = options.codec === undefined ? jsonCodec() : checkCodec(options.codec)
+  const tiers = checkTiers(options.tiers ?? [])
+  const bus = options.bus === undefined ? undefined : checkBus(options.bus)
+  const prefix = options.prefix ?? ''
+  const scope = keyScope(prefix, options.version ?? 1)
+  const { loadTimeout, staleIfError, staleWhileRevalidate, ttl } = options
+  const defaults = resolveDefaults({
+    ...(loadTimeout === undefined ? {} : { loadTimeout }),
+    ...(staleIfError === undefined ? {} : { staleIfError }),
+    ...(staleWhileRevalidate === undefined ? {} : { staleWhileRevalidate }),
+    ...(ttl === undefined ? {} : { ttl }),
+  })
+  const deadlineMs =
+    options.tierTimeout === undefined ? defaultLimits.deadlineMs : toMs(options.tierTimeout, 'tierTimeout')
+  if (deadlineMs === 0)
+    throw new RangeError('tierTimeout: 0 would let no tier answer; give it at least a millisecond')
+
+  const events = new Events()
+  const authority = authorityOf(tiers, bus)
+  if (bus !== undefined) takenBuses.add(bus)
+  const limits = { ...defaultLimits, deadlineMs }
+  const levels: Level[] = tiers.map((tier) => ({
+    tier,
+    guard: new Guard(tier.name, clock, events, limits),
+    hits: 0,
+    misses: 0,
+    uncleared: undefined,
+  }))
+  const authorityGuard =
+    authority?.depth === undefined
+      ? authority && new Guard(authority.name, clock, events, limits)
+      : levels[authority.depth]?.guard
+  const invalidations = new Invalidations(bus !== undefined)
+  const stack = new TierStack({ levels, authority, authorityGuard, codec, invalidations, events })
+  const l1 = options.l1 === false ? undefined : createFirstLevel(options.l1, bus, clock, random)
+  const origin = Array.from(random.bytes(8), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  const coordinator = new Coordinator({
+    copies: new Copies({ l1, invalidations, hasBus: bus !== undefined, clock, scope }),
+    stack,
+    authority,
+    bus,
+    codec,
+    clock,
+    events,
+    origin,
+    scope,
+  })
+
+  return new Cache<V>({
+    coordinator,
+    events,
+    scope,
+    prefix,
+    defaults,
+    l1,
+    tiers: () =>
+      levels.map(({ tier, guard, hits, misses }) => ({
+        name: tier.name,
+        hits,
+        misses,
+        failures: guard.failures,
+      })),
+    health: (): CacheHealth => ({
+      closed: coordinator.isClosed,
+      copiesTrusted: coordinator.inbound?.isConnected ?? true,
+      authority: authority && {
+        name: authority.name,
+        scope: authority.scope,
+        kind: authority.depth === undefined ? 'bus' : 'tier',
+      },
+      bus: bus && {
+        name: bus.name,
+        scope: bus.scope,
+        connected: coordinator.inbound?.isConnected ?? false,
+        error: coordinator.inbound?.error === undefined ? undefined : messageOf(coordinator.inbound.error),
+      },
+      tiers: levels.map(({ tier, guard }) => ({
+        name: tier.name,
+        scope: tier.scope,
+        breaker: guard.state,
+        failures: guard.failures,
+      })),
+    }),
+  })
+}
+
+function createFirstLevel(
+  options: CacheL1Options | undefined,
+  bus: Bus | undefined,
+  clock: Clock,
+  random: Random,
+): L1<unknown> {
+  if (options !== undefined) checkNames(options, ['maxEntries'], 'l1')
+  return new L1<unknown>({
+    maxEntries: checkCount(options?.maxEntries ?? DEFAULT_L1_ENTRIES, 'l1.maxEntries', 1, MAX_ENTRIES),
+    ttlMs: Number.POSITIVE_INFINITY,
+    // The coordinator brings the exact time with each look; a shared reading could outlive a lease.
+    clockResolutionMs: 0,
+    hasTimers: true,
+    clock,
+    random,
+    onRemoval: undefined,
+    // Without a bus nobody tells of changes, so entries need no stamps.
+    partitions: bus?.ledger.partitions ?? 0,
+  })
+}
+
+function checkTiers(tiers: unknown): readonly Tier[] {
+  if (!Array.isArray(tiers)) throw new TypeError(`tiers: ${describe(tiers)} is not an array of tiers`)
+  for (const tier of tiers as Partial<Tier>[]) {
+    if (typeof tier?.get !== 'function' || typeof tier.set !== 'function' || typeof tier.name !== 'string') {
+      throw new TypeError(
+        `tiers: ${describe(tier)} is not a tier; make one with fileTier(), memoryTier() and the like`,
+      )
+    }
+  }
+  if (new Set(tiers).size < tiers.length) throw new TypeError('tiers: the same tier is listed twice')
+  return tiers as readonly Tier[]
+}
+
+/** A bus tells one listener: given to a second cache, it would leave the first one deaf without a word. */
+const takenBuses = new WeakSet<Bus>()
+
+function checkBus(value: unknown): Bus {
+  const bus = value as Partial<Bus> | null
+  if (typeof bus?.subscribe !== 'function' || typeof bus.ledger !== 'object') {
+    throw new TypeError(`bus: ${describe(value)} is not a bus; make one with fileBus() and the like`)
+  }
+  if (takenBuses.has(bus as Bus)) {
+    throw new TypeError(
+      'bus: another cache has this bus already; make one for each cache, over the same backend',
+    )
+  }
+  return bus as Bus
+}
+
+function checkCodec(value: unknown): Codec {
+  const codec = value as Partial<Codec> | null
+  if (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function') {
+    throw new TypeError(`codec: ${describe(value)} has no encode() and decode()`)
+  }
+  checkCount(codec.id, 'codec.id', 1, 255)
+  return codec as Codec
+}
+
+function checkRandom(value: unknown): Random {
+  const random = value as Partial<Random> | null
+  if (typeof random?.bytes !== 'function' || typeof random.next !== 'function') {
+    throw new TypeError(`random: ${describe(value)} has no bytes() and next()`)
+  }
+  return random as Random
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,20 @@
+// The public names of the root entry. Tiers, buses, codecs and L1 alone have entries of their own, so that
+// importing the root reaches no `node:` module and no client library.
+
+export type { Bus, BusListener } from './bus/bus.ts'
+export type { Cache, CacheHealth, CacheStats, L1View, ReadOptions, TierStats } from './cache.ts'
+export type { Clock, Timer } from './clock.ts'
+export type { Codec } from './codecs/codec.ts'
+export type { Loader, LoaderContext } from './coordinator/loading.ts'
+export { type CacheL1Options, type CacheOptions, createCache } from './create-cache.ts'
+export type { Duration, DurationUnit } from './duration.ts'
+export { CacheError, type CacheErrorCode, type CacheErrorDetails } from './errors.ts'
+export type { Key, KeyVersion } from './key.ts'
+export type { L1Stats } from './l1/l1.ts'
+export type { Message, MessageOp } from './message.ts'
+export type { CacheEventName, CacheEvents, Level } from './metrics/events.ts'
+export type { CallOptions, LifetimeOptions, LoadOptions } from './options.ts'
+export type { Random } from './random.ts'
+export type { Stamp } from './stamp.ts'
+export type { Committed, Ledger, LedgerReading, Mutation, Origin } from './tiers/ledger.ts'
+export type { Tier, TierEntry, TierScope, TierSupports, TierWrite } from './tiers/tier.ts'

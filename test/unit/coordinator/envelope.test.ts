@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest'
+import type { Codec } from '../../../src/codecs/codec.ts'
+import { decodeEnvelope, encodeEnvelope } from '../../../src/coordinator/envelope.ts'
+import { CacheError } from '../../../src/errors.ts'
+
+const text: Codec = {
+  id: 99,
+  name: 'text',
+  encode: (value) => new TextEncoder().encode(String(value)),
+  decode: (bytes) => new TextDecoder().decode(bytes),
+}
+
+const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ')
+
+describe('the envelope', () => {
+  test('format 1 has these bytes, for ever', () => {
+    expect(hex(encodeEnvelope(text, 'value', 1_500))).toBe(
+      '01 63 00 00 5c 32 46 a8 00 00 00 00 00 70 97 40 76 61 6c 75 65',
+    )
+  })
+
+  test('gives back value and stale time', () => {
+    expect(decodeEnvelope(text, encodeEnvelope(text, 'value', 0))).toEqual({ value: 'value', staleMs: 0 })
+    expect(decodeEnvelope(text, encodeEnvelope(text, '', Number.POSITIVE_INFINITY)).staleMs).toBe(
+      Number.POSITIVE_INFINITY,
+    )
+  })
+
+  test('with any byte changed, cut or doubled is CACHE_DECODE_FAILED and nothing else', () => {
+    const whole = encodeEnvelope(text, 'a value of some length', 60_000)
+    const damaged: Uint8Array[] = []
+    for (let at = 0; at < whole.length; at++) {
+      for (const flip of [1, 2, 4, 8, 16, 32, 64, 128]) {
+        const copy = whole.slice()
+        copy[at] = (copy[at] as number) ^ flip
+        damaged.push(copy)
+      }
+      damaged.push(whole.slice(0, at))
+      damaged.push(Uint8Array.from([...whole.subarray(0, at + 1), ...whole.subarray(at)]))
+    }
+    for (const bytes of damaged) {
+      try {
+        decodeEnvelope(text, bytes)
+        expect.fail(`decoded ${hex(bytes)}`)
+      } catch (error) {
+        expect(error).toBeInstanceOf(CacheError)
+        expect((error as CacheError).code).toBe('CACHE_DECODE_FAILED')
+      }
+    }
+  })
+
+  test('of another codec is refused before its bytes are decoded', () => {
+    const other: Codec = { ...text, id: 100, decode: () => expect.fail('decoded') as never }
+    expect(() => decodeEnvelope(other, encodeEnvelope(text, 'value', 0))).toThrow(/codec 99 wrote it/)
+  })
+
+  test('whose codec fails is CACHE_DECODE_FAILED with the cause', () => {
+    const cause = new SyntaxError('no')
+    const broken: Codec = {
+      ...text,
+      decode: () => {
+        throw cause
+      },
+    }
+    expect(() => decodeEnvelope(broken, encodeEnvelope(text, 'value', 0))).toThrow(
+      expect.objectContaining({ code: 'CACHE_DECODE_FAILED', cause }),
+    )
+  })
+})
