@@ -1,0 +1,326 @@
+// One core: an instance of the WebAssembly module with typed operations over it. Entries are slot numbers
+// here; what a slot's value is, and what a removal means, is for `l1/` to say.
+//
+// This is the path of every hit, so `get` and `set` do nothing but choose a way in for the key: one crossing
+// where the engine lets the core read strings by itself, and otherwise the key's characters first and then
+// one crossing. A call that answers needs no allocation, no closure and no second call.
+//
+// Long keys are written from here even where the core could read them: for them a bulk copy beats reading
+// character by character (`STAGED_FROM`).
+
+import { describe } from '../duration.ts'
+import type { Key } from '../key.ts'
+import type { Random } from '../random.ts'
+import type { CoreExports } from './exports.ts'
+import { MAX_KEY_LENGTH, Memory } from './memory.ts'
+import { type CoreInstance, instantiateCore } from './module.ts'
+
+/** How a core is made. */
+export interface CoreOptions {
+  /** Between 1 and `MAX_ENTRIES`. */
+  readonly maxEntries: number
+  /** Evicted entries are reported with their keys; without it only slots that stay free are reported. */
+  readonly reportsKeys: boolean
+  /** Number of partitions of a cache with an authority; 0 leaves the authority block out. */
+  readonly partitions: number
+  readonly random: Random
+  /** A core that was started and holds nothing yet; by default one of the embedded build. */
+  readonly instance?: CoreInstance | undefined
+}
+
+/** The most entries one core can hold: slots have 26 bits. */
+export const MAX_ENTRIES: number = 2 ** 26 - 1
+
+/** The answer of an operation that found nothing. */
+export const ABSENT = -1
+
+// The states `get`, `peek` and `touch` answer with, in the low three bits.
+/** Usable, and before `freshUntil`. */
+export const FRESH = 0
+/** Usable, and past `freshUntil`. */
+export const STALE = 1
+/** Not to be trusted before the authority was asked. */
+export const SUSPECT = 2
+
+// The outcomes `set` answers with, in the low three bits.
+/** The key was not there. */
+export const INSERTED = 0
+/** The key was there and its entry was usable, or hidden. */
+export const REPLACED = 1
+/** The key was there and its entry had expired. */
+export const REPLACED_EXPIRED = 2
+
+// Why the core removed an entry.
+/** For room. */
+export const EVICTED = 0
+/** Because of its deadline. */
+export const EXPIRED = 1
+
+const POLICY_LRU = 0
+const REPORT_KEYS = 1
+const AUTHORITY = 2
+
+const SEED_BYTES = 40
+const REMOVAL_BYTES = 48
+const KEY_BYTES_INLINE = 32
+
+/**
+ * Key length from which keys are written from here though the core could read them. On Node 24 that pays from
+ * 45 characters on for strings in use before and from 190 on for strings just put together, which the bulk
+ * copy has to flatten first; at 128 what the one gains is twice what the other loses.
+ */
+const STAGED_FROM = 128
+
+/** What a core has counted since it was made. */
+export interface Counters {
+  readonly hits: number
+  readonly misses: number
+  readonly inserts: number
+  readonly replaces: number
+  readonly evictions: number
+  readonly expirations: number
+  readonly deletes: number
+  readonly refusals: number
+}
+
+/** One instance of the core, of a fixed number of entries. */
+export class Core {
+  readonly #exports: CoreExports
+  readonly #memory: Memory
+  readonly #statsAt: number
+  readonly #removalsAt: number
+  /** Keys this long or longer are written into memory; 0 where the core cannot read strings at all. */
+  readonly #stagedFrom: number
+
+  // The functions of the hot path, one field away instead of two.
+  readonly #getString: CoreExports['getString']
+  readonly #getStaged: CoreExports['getStaged']
+  readonly #getInteger: CoreExports['getInteger']
+  readonly #setString: CoreExports['setString']
+  readonly #setStaged: CoreExports['setStaged']
+  readonly #setInteger: CoreExports['setInteger']
+
+  /** @throws RangeError when the engine does not grant the memory that `maxEntries` takes. */
+  constructor({ maxEntries, reportsKeys, partitions, random, instance = instantiateCore() }: CoreOptions) {
+    const core = instance.exports
+    // Before `create`, which makes the hash of this instance out of it.
+    new Uint8Array(core.memory.buffer).set(random.bytes(SEED_BYTES), core.SEED_AT.value)
+    const flags = (reportsKeys ? REPORT_KEYS : 0) | (partitions > 0 ? AUTHORITY : 0)
+    if (core.create(maxEntries, POLICY_LRU, flags, partitions) !== 0) {
+      throw new RangeError(`maxEntries: the engine refused the memory that ${maxEntries} entries take`)
+    }
+    this.#exports = core
+    this.#memory = new Memory({
+      memory: core.memory,
+      scratchAt: core.scratchAt(),
+      sizeAt: core.SIZE_AT.value,
+      removalCountAt: core.REMOVAL_COUNT_AT.value,
+    })
+    this.#statsAt = core.STATS_AT.value
+    this.#removalsAt = core.removalsAt()
+    this.#stagedFrom = instance.readsStrings ? STAGED_FROM : 0
+    this.#getString = core.getString
+    this.#getStaged = core.getStaged
+    this.#getInteger = core.getInteger
+    this.#setString = core.setString
+    this.#setStaged = core.setStaged
+    this.#setInteger = core.setInteger
+  }
+
+  /** Entries held, with those that have expired and are not reclaimed yet. */
+  get size(): number {
+    return this.#memory.size
+  }
+
+  /** Bytes of linear memory: the index, the keys and the deadlines, not the values. */
+  get bytes(): number {
+    return this.#memory.bytes
+  }
+
+  /**
+   * Looks `key` up as a use of it.
+   *
+   * @returns `slot << 3 | state`, or `ABSENT`; an entry found expired is removed and reported.
+   */
+  get(key: Key, now: number): number {
+    if (typeof key === 'string') {
+      if (key.length < this.#stagedFrom) return this.#getString(key, now)
+      return this.#getStaged(key.length, this.#write(key), now)
+    }
+    return this.#getInteger(integer(key), now)
+  }
+
+  /** Looks `key` up without counting as a use, and removes nothing. */
+  peek(key: Key, now: number): number {
+    this.#stage(key)
+    return this.#exports.peek(now)
+  }
+
+  /**
+   * Stores `key`; the entry that makes room for it may be one that is reported.
+   *
+   * @returns `slot << 3 | outcome`, or `ABSENT` when there was no memory for the key.
+   */
+  set(key: Key, freshUntil: number, usableUntil: number, now: number): number {
+    if (typeof key === 'string') {
+      if (key.length < this.#stagedFrom) return this.#setString(key, freshUntil, usableUntil, now)
+      return this.#setStaged(key.length, this.#write(key), freshUntil, usableUntil, now)
+    }
+    return this.#setInteger(integer(key), freshUntil, usableUntil, now)
+  }
+
+  /** Removes `key`, hidden or not. An entry found expired is reported and answered as absent. */
+  remove(key: Key, now: number): number {
+    this.#stage(key)
+    return this.#exports.remove(now)
+  }
+
+  /** Gives `key` new deadlines, as a use of it. */
+  touch(key: Key, freshUntil: number, usableUntil: number, now: number): number {
+    this.#stage(key)
+    return this.#exports.touch(freshUntil, usableUntil, now)
+  }
+
+  /** Makes `key` invisible to `get` and `peek` until it is set again. */
+  hide(key: Key): number {
+    this.#stage(key)
+    return this.#exports.hide()
+  }
+
+  /** Expires what is due, at most `budget` entries. Answers how many it expired. */
+  advance(now: number, budget: number): number {
+    return this.#exports.advance(now, budget)
+  }
+
+  /** Whether there is something to expire at `now` that `advance` has not come to. */
+  isBehind(now: number): boolean {
+    return this.#exports.wheelBacklog(now) !== 0
+  }
+
+  /** Whether any entry has a deadline: at the end of time all of them are due. */
+  get isTimed(): boolean {
+    return this.#exports.wheelBacklog(Infinity) !== 0
+  }
+
+  /** Removes everything and reports nothing. */
+  clear(): void {
+    this.#exports.clear()
+  }
+
+  /** Number of removals that wait to be read; `drain` forgets them. */
+  get removalCount(): number {
+    return this.#memory.removalCount
+  }
+
+  /** The slot a removed entry had. It may have been given to another entry since. */
+  removedSlot(index: number): number {
+    return this.#memory.word(this.#removalsAt + index * REMOVAL_BYTES)
+  }
+
+  /** Why an entry was removed: `EVICTED` or `EXPIRED`. */
+  removedCause(index: number): number {
+    return this.#memory.word(this.#removalsAt + index * REMOVAL_BYTES + 4)
+  }
+
+  /** The key of a removed entry. */
+  removedKey(index: number): Key {
+    const at = this.#removalsAt + index * REMOVAL_BYTES
+    const length = this.#memory.word(at + 8)
+    const encoding = this.#memory.word(at + 12)
+    const isInline = length << (encoding & 1) <= KEY_BYTES_INLINE
+    return this.#memory.readKey(isInline ? at + 16 : this.#memory.word(at + 16), length, encoding)
+  }
+
+  /** Forgets the removals that were read and lets go of their keys. */
+  drain(): void {
+    this.#exports.drain()
+  }
+
+  /** The slot after `slot` on the way from the newest entry to the oldest; `-1` begins and ends the way. */
+  nextOlder(slot: number): number {
+    return this.#exports.nextOlder(slot)
+  }
+
+  /** The key of an entry. */
+  keyOf(slot: number): Key {
+    const core = this.#exports
+    return this.#memory.readKey(core.keyAt(slot) >>> 0, core.keyLength(slot), core.keyEncoding(slot))
+  }
+
+  /** How often a slot was given to another entry; with it, a slot number names one entry. */
+  generationOf(slot: number): number {
+    return this.#exports.generation(slot) >>> 0
+  }
+
+  /** Whether `slot` holds an entry that `get` would find at `now`. */
+  isUsable(slot: number, now: number): boolean {
+    const core = this.#exports
+    return core.isLive(slot) !== 0 && core.isHidden(slot) === 0 && core.usableUntil(slot) > now
+  }
+
+  /** The end of an entry's freshness. */
+  freshUntilOf(slot: number): number {
+    return this.#exports.freshUntil(slot)
+  }
+
+  /** The end of an entry. */
+  usableUntilOf(slot: number): number {
+    return this.#exports.usableUntil(slot)
+  }
+
+  /** What the next `set` writes beside its entry, in a cache with an authority. */
+  stampNext(partition: number, epochIndex: number, asOf: number, tagSequence: number): void {
+    this.#exports.stampNext(partition, epochIndex, asOf, tagSequence)
+  }
+
+  /** Entries of `partition` are suspect when their epoch is another or their `asOf` is lower. */
+  setPartition(partition: number, epochIndex: number, suspectBelow: number): void {
+    this.#exports.setPartition(partition, epochIndex, suspectBelow)
+  }
+
+  /** From `until` on every entry is suspect. */
+  setLease(until: number): void {
+    this.#exports.setLease(until)
+  }
+
+  /** What was counted so far. */
+  counters(): Counters {
+    const counter = (index: number): number => this.#memory.longWord(this.#statsAt + index * 8)
+    return {
+      hits: counter(0),
+      misses: counter(1),
+      inserts: counter(2),
+      replaces: counter(3),
+      evictions: counter(4),
+      expirations: counter(5),
+      deletes: counter(6),
+      refusals: counter(7),
+    }
+  }
+
+  #stage(key: Key): void {
+    if (typeof key !== 'string') this.#exports.stageInteger(integer(key))
+    else if (key.length < this.#stagedFrom) this.#exports.stageString(key)
+    else this.#exports.stage(key.length, this.#write(key))
+  }
+
+  #write(key: string): number {
+    if (key.length > MAX_KEY_LENGTH) throw tooLong(key)
+    return this.#memory.writeKey(key)
+  }
+}
+
+function integer(key: number): number {
+  if (!Number.isSafeInteger(key)) throw notAKey(key)
+  return key
+}
+
+function notAKey(key: unknown): TypeError {
+  return new TypeError(`key: ${describe(key)} is not a key; keys are strings and safe integers`)
+}
+
+function tooLong(key: string): RangeError {
+  return new RangeError(
+    `key: ${describe(key)} has ${key.length} UTF-16 units; a key has at most ${MAX_KEY_LENGTH}`,
+  )
+}

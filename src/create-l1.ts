@@ -1,0 +1,135 @@
+// `createL1`: a first level alone, without tiers, bus or loaders. Options are checked here, once; what is
+// below takes them as they are.
+
+import { type Clock, systemClock } from './clock.ts'
+import { MAX_ENTRIES } from './core/core.ts'
+import { isPrecompiled } from './core/module.ts'
+import { type Duration, describe, toMs } from './duration.ts'
+import { L1, type RemovalListener } from './l1/l1.ts'
+import { checkClock, checkCount, checkNames, ttlMsOf } from './options.ts'
+import { type Random, systemRandom } from './random.ts'
+
+export type { Key } from './key.ts'
+export type { L1, L1CallOptions, L1Stats, RemovalCause, RemovalListener } from './l1/l1.ts'
+
+/** Options of `createL1`. */
+export interface L1Options<V> {
+  /**
+   * The most entries held at once, from 1 to 67,108,863. One more evicts the one that `policy` names. The
+   * index is laid out for all of them at creation; its memory is touched as entries come.
+   */
+  maxEntries: number
+
+  /**
+   * How long an entry lives after it was set: milliseconds, or text such as `'5m'`.
+   *
+   * @defaultValue `null`: entries have no deadline unless `set` gives them one. `0` stores nothing.
+   */
+  ttl?: Duration | null
+
+  /**
+   * Which entry is evicted: `'lru'`, the one whose last use is the longest ago.
+   *
+   * @defaultValue `'lru'`
+   */
+  policy?: 'lru'
+
+  /**
+   * How values are held: `'reference'`, as the objects they are.
+   *
+   * @defaultValue `'reference'`
+   */
+  values?: 'reference'
+
+  /**
+   * Told of every entry that leaves, with its value and the cause; called when the operation that removed it
+   * is complete, in the order of the removals. It may use the cache.
+   *
+   * What it throws reaches the caller of that operation after all removals were told (several errors as one
+   * AggregateError); the operation has taken effect nevertheless. Expiry that no call brought about is told
+   * from a timer, and what is thrown there is an uncaught exception. With a listener an eviction costs
+   * reading its key.
+   */
+  onRemoval?: RemovalListener<V>
+
+  /**
+   * For how long reads share one reading of the clock, in milliseconds: a reading costs as much as a hit. It
+   * is renewed by a timer, so an entry may be served after its deadline for this long and for as long as
+   * synchronous work holds the event loop. `0` reads the clock for each operation. Writes with a ttl always
+   * do. Without deadlines no clock is read.
+   *
+   * @defaultValue `1`; `0` on edge platforms, where timers end with the request
+   */
+  clockResolution?: Duration
+
+  /**
+   * What the time is. Should it go back, the cache's time stands still until it has caught up.
+   *
+   * @defaultValue the machine's monotonic clock
+   */
+  clock?: Clock
+
+  /**
+   * Where the secrets come from that keep the index safe from keys made to collide.
+   *
+   * @defaultValue Web Crypto
+   */
+  random?: Random
+}
+
+const optionNames: readonly (keyof L1Options<unknown>)[] = [
+  'clock',
+  'clockResolution',
+  'maxEntries',
+  'onRemoval',
+  'policy',
+  'random',
+  'ttl',
+  'values',
+]
+
+/**
+ * A cache in this process: synchronous, bounded by a number of entries, with deadlines where wanted.
+ *
+ * @throws TypeError or RangeError for an option that is unknown or wrong, with its name, value and rule;
+ *   RangeError when the engine does not grant the memory; Error when a Content-Security-Policy forbids
+ *   WebAssembly.
+ * @example
+ * const l1 = createL1<{ name: string }>({ maxEntries: 10_000, ttl: '5m' })
+ * l1.set('user:7', { name: 'Ada' })
+ * l1.get('user:7')?.name // 'Ada'
+ * l1.get('user:8') // undefined
+ */
+export function createL1<V>(options: L1Options<V>): L1<V> {
+  checkNames(options, optionNames, 'createL1')
+  const {
+    maxEntries,
+    ttl = null,
+    policy = 'lru',
+    values = 'reference',
+    onRemoval,
+    clockResolution = isPrecompiled ? 0 : 1,
+    clock = systemClock,
+    random = systemRandom,
+  } = options
+  if (policy !== 'lru') throw new TypeError(`policy: ${describe(policy)} is not a policy; there is 'lru'`)
+  if (values !== 'reference') {
+    throw new TypeError(`values: ${describe(values)} is not a way to hold values; there is 'reference'`)
+  }
+  if (onRemoval !== undefined && typeof onRemoval !== 'function') {
+    throw new TypeError(`onRemoval: ${describe(onRemoval)} is not a function`)
+  }
+  if (typeof (random as Random | null)?.bytes !== 'function') {
+    throw new TypeError(`random: ${describe(random)} has no bytes()`)
+  }
+  return new L1<V>({
+    maxEntries: checkCount(maxEntries, 'maxEntries', 1, MAX_ENTRIES),
+    ttlMs: ttlMsOf(ttl),
+    clockResolutionMs: toMs(clockResolution, 'clockResolution'),
+    hasTimers: !isPrecompiled,
+    clock: checkClock(clock),
+    random,
+    onRemoval,
+    partitions: 0,
+  })
+}

@@ -1,0 +1,502 @@
+// The first level: entries in this process, found synchronously. The core (`core/core.ts`) holds keys,
+// deadlines and the order of use; the values stay JavaScript objects, in one array, at their slot.
+//
+// Three things are decided here.
+//
+// Values. A value is let go of as soon as its removal is known: an eviction overwrites it, and whatever else
+// the core removed during a call is collected before the call returns.
+//
+// Removals. The core cannot call out, so it leaves a list. After each call that may have removed something
+// the list becomes a queue, and once the operation is complete the queue goes to the listener, in order. The
+// listener may use the cache: what it removes joins the end of the queue.
+//
+// Time. Without a deadline in the cache no clock is read. With one, reads share a reading for
+// `clockResolutionMs`, which a timer ends; a write with a ttl always reads the clock. A second timer lets
+// entries expire that nobody asks for. Time never goes back: a clock that does stands still here until it
+// has caught up.
+
+import type { Clock, Timer } from '../clock.ts'
+import { Core, type Counters, EXPIRED, INSERTED, REPLACED } from '../core/core.ts'
+import type { CoreInstance } from '../core/module.ts'
+import { type Duration, toMs } from '../duration.ts'
+import type { Key } from '../key.ts'
+import type { Random } from '../random.ts'
+
+export { FRESH, SUSPECT } from '../core/core.ts'
+
+/**
+ * Why an entry left: `evicted` for room (its deadline may have passed unnoticed), `expired` because of its
+ * deadline, `deleted` by the caller (`delete`, a ttl of 0, or `clear`, whatever the deadline), `replaced` by a
+ * new value under the same key.
+ */
+export type RemovalCause = 'evicted' | 'expired' | 'deleted' | 'replaced'
+
+/** Told of every entry that leaves, after the operation that removed it is complete. */
+export type RemovalListener<V> = (key: Key, value: V, cause: RemovalCause) => void
+
+/** What one call may say differently from the cache. */
+export interface L1CallOptions {
+  /**
+   * How long the entry lives from now on.
+   *
+   * @defaultValue the cache's `ttl`; `0` stores nothing and removes what was there; `null` never expires.
+   */
+  ttl?: Duration | null
+}
+
+/** Counters since the cache was created, and what it holds now. */
+export interface L1Stats extends Counters {
+  readonly size: number
+  readonly bytes: number
+}
+
+/** What an L1 is made of, every choice made. */
+export interface L1Settings<V> {
+  readonly maxEntries: number
+  /** `Infinity` for no deadline. */
+  readonly ttlMs: number
+  readonly clockResolutionMs: number
+  /** Whether a timer that was started can be relied on to run. */
+  readonly hasTimers: boolean
+  readonly clock: Clock
+  readonly random: Random
+  readonly onRemoval: RemovalListener<V> | undefined
+  /** Partitions of the authority; 0 for an L1 alone. */
+  readonly partitions: number
+  /** A core of another build, for tests. */
+  readonly instance?: CoreInstance | undefined
+}
+
+interface Removal<V> {
+  readonly key: Key
+  readonly value: V
+  readonly cause: RemovalCause
+}
+
+/** How many entries one turn of the sweep expires, so that it holds the event loop for well under 1 ms. */
+const SWEEP_BUDGET = 256
+
+/** The shortest time between two sweeps: one tick of the core's wheel. */
+const SWEEP_MS = 128
+
+/**
+ * A cache of at most `maxEntries` entries in this process; `createL1` makes one.
+ *
+ * Values are held by reference: what `get` returns is the object that was set, not a copy.
+ */
+export class L1<V> {
+  readonly #core: Core
+  // Never shorter than the highest slot in use. One `undefined` from the start tells the engine that it will
+  // hold anything, so numbers in it are not boxed again on each read.
+  readonly #values: (V | undefined)[] = [undefined]
+  readonly #ttlMs: number
+  readonly #onRemoval: RemovalListener<V> | undefined
+
+  readonly #queue: Removal<V>[] = []
+  #isDelivering = false
+
+  readonly #clock: Clock
+  readonly #clockResolutionMs: number
+  #hasTimers: boolean
+  /** Whether an entry may have a deadline. */
+  #isTimed = false
+  /** What reads pass for the time: 0 while nothing has a deadline, negative when the clock must be read. */
+  #now = 0
+  /** The latest time seen. */
+  #latest = 0
+  #resolutionTimer: Timer | undefined
+  #sweepTimer: Timer | undefined
+  #sweepAt = Infinity
+  #deadlineSetAt = 0
+  // Timers hold the cache by this, so a cache that everyone has forgotten is collected with its timers on.
+  readonly #self: WeakRef<L1<V>>
+
+  /** @internal `createL1` checks what is given here. */
+  constructor(settings: L1Settings<V>) {
+    this.#core = new Core({
+      maxEntries: settings.maxEntries,
+      reportsKeys: settings.onRemoval !== undefined,
+      partitions: settings.partitions,
+      random: settings.random,
+      instance: settings.instance,
+    })
+    this.#ttlMs = settings.ttlMs
+    this.#onRemoval = settings.onRemoval
+    this.#clock = settings.clock
+    this.#clockResolutionMs = settings.clockResolutionMs
+    this.#hasTimers = settings.hasTimers
+    this.#self = new WeakRef<L1<V>>(this)
+  }
+
+  /** Entries held. One that has expired counts until it is asked for or swept. */
+  get size(): number {
+    return this.#core.size
+  }
+
+  /** Bytes of the core's memory: keys, index and deadlines. Values held by reference are not in it. */
+  get bytes(): number {
+    return this.#core.bytes
+  }
+
+  /**
+   * The value for `key`, as a use of it; `undefined` when there is none or it has expired.
+   *
+   * @throws TypeError when `key` is neither a string nor a safe integer; RangeError when it is longer than
+   *   65,535 UTF-16 units. So do all operations that take a key.
+   */
+  get(key: Key): V | undefined {
+    const now = this.#now
+    const answer = this.#core.get(key, now < 0 ? this.#readClock() : now)
+    if (answer >= 0) return this.#values[answer >> 3]
+    this.#settle()
+    return undefined
+  }
+
+  /** The value for `key` without counting as a use: neither order nor counters change. */
+  peek(key: Key): V | undefined {
+    const answer = this.#core.peek(key, this.#time())
+    return answer < 0 ? undefined : this.#values[answer >> 3]
+  }
+
+  /** Whether `get` would find `key`, without counting as a use. */
+  has(key: Key): boolean {
+    return this.#core.peek(key, this.#time()) >= 0
+  }
+
+  /**
+   * Stores `value` under `key`, as its newest use.
+   *
+   * @param value - Anything but `undefined`, which means that there is no entry.
+   * @returns Whether the entry is stored: `false` for a ttl of 0, and when the engine gave no memory for the
+   *   key, in which case nothing is stored under it any more.
+   * @throws What a listener throws, after the value is stored. TypeError or RangeError for a wrong ttl.
+   * @example
+   * const l1 = createL1<string>({ maxEntries: 1_000 })
+   * l1.set('user:7', 'Ada', { ttl: '5m' })
+   * l1.get('user:7') // 'Ada'
+   */
+  set(key: Key, value: V, options?: L1CallOptions): boolean {
+    if (value === undefined) throw new TypeError('value: undefined means that there is no entry; use delete')
+    const ttlMs = options === undefined ? this.#ttlMs : this.#ttlOf(options)
+    if (ttlMs === Infinity) return this.#store(key, value, Infinity, Infinity, this.#time())
+    if (ttlMs === 0) {
+      this.delete(key)
+      return false
+    }
+    const now = this.#readClock()
+    const until = now + ttlMs
+    return this.#store(key, value, until, until, now)
+  }
+
+  /**
+   * Removes `key`.
+   *
+   * @returns Whether there was an entry that had not expired.
+   */
+  delete(key: Key): boolean {
+    return this.#remove(key, this.#time())
+  }
+
+  /**
+   * Gives the entry of `key` a new ttl from now, as a use of it; without options the cache's own. A ttl of 0
+   * removes it.
+   *
+   * @returns Whether there was an entry that had not expired.
+   */
+  touch(key: Key, options?: L1CallOptions): boolean {
+    const ttlMs = options === undefined ? this.#ttlMs : this.#ttlOf(options)
+    if (ttlMs === 0) return this.delete(key)
+    const now = ttlMs === Infinity ? this.#time() : this.#readClock()
+    const until = now + ttlMs
+    const found = this.#core.touch(key, until, until, now) >= 0
+    if (found && until !== Infinity) this.#expectDeadline(now)
+    this.#settle()
+    return found
+  }
+
+  /** Removes all entries. Counters go on. A listener is told of each, from the newest to the oldest. */
+  clear(): void {
+    if (this.#onRemoval !== undefined) {
+      for (let slot = this.#core.nextOlder(-1); slot !== -1; slot = this.#core.nextOlder(slot)) {
+        this.#queue.push({ key: this.#core.keyOf(slot), value: this.#values[slot] as V, cause: 'deleted' })
+      }
+    }
+    this.#core.clear()
+    this.#values.length = 1
+    this.#values[0] = undefined
+    this.#forgetTime()
+    this.#settle()
+  }
+
+  /**
+   * The entries that are usable, from the newest use to the oldest.
+   *
+   * The way is fixed at the first step, which takes time and 8 bytes for each entry; then the cache may
+   * change. An entry that has left by the time it is reached is passed over, a new one is not met, and a
+   * value set meanwhile is seen.
+   */
+  *entries(): Generator<[Key, V], void, undefined> {
+    for (const slot of this.#walk()) yield [this.#core.keyOf(slot), this.#values[slot] as V]
+  }
+
+  /** The keys of `entries()`. */
+  *keys(): Generator<Key, void, undefined> {
+    for (const slot of this.#walk()) yield this.#core.keyOf(slot)
+  }
+
+  /** Counters since the cache was created, `size` and `bytes`. */
+  stats(): L1Stats {
+    return { ...this.#core.counters(), size: this.size, bytes: this.bytes }
+  }
+
+  // What the coordinator uses: it brings the time and reads the state.
+
+  /**
+   * Looks `key` up as a use of it, in one crossing.
+   *
+   * @returns The core's answer: negative, or `slot << 3 | state` with the states of `core/core.ts`. It is good
+   *   for `valueAt` and `timesAt` until the next operation that stores or removes.
+   * @internal
+   */
+  look(key: Key, now: number): number {
+    const answer = this.#core.get(key, this.#notBefore(now))
+    if (answer < 0) this.#settle()
+    return answer
+  }
+
+  /** As `look`, but not as a use: neither order nor counters change. @internal */
+  glance(key: Key, now: number): number {
+    return this.#core.peek(key, this.#notBefore(now))
+  }
+
+  /** The value of an entry that `look` answered with. @internal */
+  valueAt(answer: number): V {
+    return this.#values[answer >> 3] as V
+  }
+
+  /** The times of an entry that `look` answered with. @internal */
+  timesAt(answer: number): { freshUntil: number; usableUntil: number } {
+    const slot = answer >> 3
+    return { freshUntil: this.#core.freshUntilOf(slot), usableUntil: this.#core.usableUntilOf(slot) }
+  }
+
+  /**
+   * Stores `value` until given times; `Infinity` for none.
+   *
+   * @returns `false` when the engine gave no memory for the key.
+   * @internal
+   */
+  put(key: Key, value: V, freshUntil: number, usableUntil: number, now: number): boolean {
+    return this.#store(key, value, freshUntil, usableUntil, this.#notBefore(now))
+  }
+
+  /**
+   * Makes `key` invisible until it is stored again: the mark of a mutation under way.
+   *
+   * @returns Whether there was an entry.
+   * @internal
+   */
+  hide(key: Key): boolean {
+    return this.#core.hide(key) >= 0
+  }
+
+  /** Removes `key`, hidden or not. @internal */
+  drop(key: Key): boolean {
+    return this.#remove(key, this.#latest)
+  }
+
+  /** What the next `put` writes beside its entry. @internal */
+  stampNext(partition: number, epochIndex: number, asOf: number, tagSequence: number): void {
+    this.#core.stampNext(partition, epochIndex, asOf, tagSequence)
+  }
+
+  /** From now on entries of `partition` with another epoch or a lower `asOf` are suspect. @internal */
+  setPartition(partition: number, epochIndex: number, suspectBelow: number): void {
+    this.#core.setPartition(partition, epochIndex, suspectBelow)
+  }
+
+  /** From `until` on all entries are suspect. @internal */
+  setLease(until: number): void {
+    this.#core.setLease(until)
+  }
+
+  #store(key: Key, value: V, freshUntil: number, usableUntil: number, now: number): boolean {
+    const answer = this.#core.set(key, freshUntil, usableUntil, now)
+    // Before the new value is written: it may take the slot of an entry whose removal is on the list.
+    if (this.#core.removalCount !== 0) this.#collect()
+    if (answer >= 0) {
+      const slot = answer >> 3
+      const outcome = answer & 7
+      if (outcome !== INSERTED && this.#onRemoval !== undefined) {
+        const cause = outcome === REPLACED ? 'replaced' : 'expired'
+        this.#queue.push({ key, value: this.#values[slot] as V, cause })
+      }
+      this.#values[slot] = value
+      if (usableUntil !== Infinity) this.#expectDeadline(now)
+    }
+    if (this.#queue.length !== 0) this.#deliver()
+    return answer >= 0
+  }
+
+  #remove(key: Key, now: number): boolean {
+    const answer = this.#core.remove(key, now)
+    if (answer >= 0) {
+      const slot = answer >> 3
+      if (this.#onRemoval !== undefined) {
+        this.#queue.push({ key, value: this.#values[slot] as V, cause: 'deleted' })
+      }
+      this.#values[slot] = undefined
+    }
+    this.#settle()
+    return answer >= 0
+  }
+
+  /** The slots of the usable entries from the newest to the oldest; each is checked again when its turn comes. */
+  *#walk(): Generator<number, void, undefined> {
+    const slots = new Uint32Array(this.#core.size)
+    const generations = new Uint32Array(slots.length)
+    let count = 0
+    for (let slot = this.#core.nextOlder(-1); slot !== -1; slot = this.#core.nextOlder(slot)) {
+      slots[count] = slot
+      generations[count] = this.#core.generationOf(slot)
+      count++
+    }
+    for (let at = 0; at < count; at++) {
+      const slot = slots[at] as number
+      if (this.#core.generationOf(slot) !== generations[at]) continue
+      if (this.#core.isUsable(slot, this.#time())) yield slot
+    }
+  }
+
+  /** Takes in what the last operation removed, and tells the listener. */
+  #settle(): void {
+    if (this.#core.removalCount !== 0) this.#collect()
+    if (this.#queue.length !== 0) this.#deliver()
+  }
+
+  #collect(): void {
+    const core = this.#core
+    const count = core.removalCount
+    for (let index = 0; index < count; index++) {
+      const slot = core.removedSlot(index)
+      if (this.#onRemoval !== undefined) {
+        const cause = core.removedCause(index) === EXPIRED ? 'expired' : 'evicted'
+        this.#queue.push({ key: core.removedKey(index), value: this.#values[slot] as V, cause })
+      }
+      this.#values[slot] = undefined
+    }
+    core.drain()
+  }
+
+  /**
+   * Hands the queue to the listener. What it throws does not stop the others from being delivered: it reaches
+   * the caller of the outermost operation afterwards, several errors as one AggregateError.
+   */
+  #deliver(): void {
+    // A listener that uses the cache comes here again; the loop below takes what it added.
+    if (this.#isDelivering) return
+    this.#isDelivering = true
+    const listener = this.#onRemoval as RemovalListener<V>
+    const errors: unknown[] = []
+    for (let at = 0; at < this.#queue.length; at++) {
+      const { key, value, cause } = this.#queue[at] as Removal<V>
+      try {
+        listener(key, value, cause)
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    this.#queue.length = 0
+    this.#isDelivering = false
+    if (errors.length === 1) throw errors[0]
+    if (errors.length > 1) throw new AggregateError(errors, `onRemoval threw for ${errors.length} entries`)
+  }
+
+  #ttlOf({ ttl }: L1CallOptions): number {
+    if (ttl === undefined) return this.#ttlMs
+    return ttl === null ? Infinity : toMs(ttl, 'ttl')
+  }
+
+  /** The time for operations that may use a shared reading. */
+  #time(): number {
+    return this.#now < 0 ? this.#readClock() : this.#now
+  }
+
+  #notBefore(now: number): number {
+    if (now <= this.#latest) return this.#latest
+    this.#latest = now
+    return now
+  }
+
+  #readClock(): number {
+    const now = this.#notBefore(this.#clock.now())
+    if (!this.#isTimed || this.#clockResolutionMs === 0) return now
+    if (this.#resolutionTimer === undefined && this.#hasTimers) {
+      this.#resolutionTimer = this.#startTimer(this.#clockResolutionMs, (l1) => {
+        l1.#resolutionTimer = undefined
+        l1.#now = l1.#isTimed ? -1 : 0
+      })
+    }
+    if (this.#resolutionTimer !== undefined) this.#now = now
+    return now
+  }
+
+  /** An entry got a deadline at `now`: reads need the time, and someone must look after it. */
+  #expectDeadline(now: number): void {
+    this.#deadlineSetAt = now
+    if (!this.#isTimed) {
+      this.#isTimed = true
+      this.#now = -1
+    }
+    if (this.#sweepAt > now + SWEEP_MS) this.#planSweep(now + SWEEP_MS, now)
+  }
+
+  #planSweep(at: number, now: number): void {
+    if (!this.#hasTimers) return
+    this.#sweepTimer?.cancel()
+    this.#sweepAt = at
+    this.#sweepTimer = this.#startTimer(at - now, (l1) => l1.#sweep())
+  }
+
+  /**
+   * Expires what is due. The next sweep comes after an eighth of the time since a deadline was last set, so
+   * that an entry waits no longer for the sweep than for the wheel, whose buckets are as coarse; a cache that
+   * idles for a year is swept 150 times.
+   */
+  #sweep(): void {
+    this.#sweepTimer = undefined
+    this.#sweepAt = Infinity
+    const now = this.#notBefore(this.#clock.now())
+    if (this.#resolutionTimer !== undefined) this.#now = now
+    this.#core.advance(now, SWEEP_BUDGET)
+    if (!this.#core.isTimed) this.#forgetTime()
+    else if (this.#core.isBehind(now)) this.#planSweep(now + 1, now)
+    else this.#planSweep(now + Math.max(SWEEP_MS, (now - this.#deadlineSetAt) / 8), now)
+    this.#settle()
+  }
+
+  /** Nothing is left that has a deadline. */
+  #forgetTime(): void {
+    this.#isTimed = false
+    this.#now = 0
+    this.#sweepTimer?.cancel()
+    this.#sweepTimer = undefined
+    this.#sweepAt = Infinity
+    this.#resolutionTimer?.cancel()
+    this.#resolutionTimer = undefined
+  }
+
+  /** Where timers cannot be had, reads go to the clock each time, and expiry to reads and writes. */
+  #startTimer(delayMs: number, run: (l1: L1<V>) => void): Timer | undefined {
+    const self = this.#self
+    try {
+      return this.#clock.setTimer(() => {
+        const l1 = self.deref()
+        if (l1 !== undefined) run(l1)
+      }, delayMs)
+    } catch {
+      this.#hasTimers = false
+      return undefined
+    }
+  }
+}

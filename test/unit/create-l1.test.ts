@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'vitest'
+import { createL1, type L1Options } from '../../src/create-l1.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
+
+/** Options as a caller without types may give them. */
+function create(options: unknown): unknown {
+  return createL1(options as L1Options<unknown>)
+}
+
+test('an L1 needs its size and nothing else', () => {
+  const l1 = createL1<string>({ maxEntries: 2 })
+  l1.set('user:7', 'Ada', { ttl: '5m' })
+  expect([l1.get('user:7'), l1.get('user:8'), l1.size]).toEqual(['Ada', undefined, 1])
+})
+
+test('the example of the documentation holds', () => {
+  const l1 = createL1<{ name: string }>({ maxEntries: 10_000, ttl: '5m' })
+  l1.set('user:7', { name: 'Ada' })
+  expect(l1.get('user:7')?.name).toBe('Ada')
+  expect(l1.get('user:8')).toBe(undefined)
+})
+
+describe('maxEntries', () => {
+  test('bounds the entries', () => {
+    const l1 = createL1<number>({ maxEntries: 3 })
+    for (let key = 0; key < 10; key++) l1.set(key, key)
+    expect([...l1.keys()]).toEqual([9, 8, 7])
+  })
+
+  test.each([0, -1, 1.5, NaN, Infinity, 2 ** 26])('of %s is a RangeError', (maxEntries) => {
+    expect(() => create({ maxEntries })).toThrow(RangeError)
+    expect(() => create({ maxEntries })).toThrow(
+      `maxEntries: ${maxEntries} must be a whole number from 1 to 67108863`,
+    )
+  })
+
+  test.each([
+    ['"10"', '10'],
+    ['undefined', undefined],
+    ['null', null],
+    ['10n', 10n],
+  ])('of %s is a TypeError', (shown, maxEntries) => {
+    expect(() => create({ maxEntries })).toThrow(TypeError)
+    expect(() => create({ maxEntries })).toThrow(`maxEntries: ${shown} is not a number`)
+  })
+})
+
+describe('ttl', () => {
+  test('is how long entries live', () => {
+    const clock = new ManualClock()
+    const l1 = createL1<number>({ maxEntries: 3, ttl: '1s', clock })
+    l1.set('key', 1)
+    clock.advance(999)
+    expect(l1.get('key')).toBe(1)
+    clock.advance(1)
+    expect(l1.get('key')).toBe(undefined)
+  })
+
+  test.each([undefined, null])('of %s means for ever', (ttl) => {
+    const clock = new ManualClock()
+    const l1 = create({ maxEntries: 3, ttl, clock }) as ReturnType<typeof createL1<number>>
+    l1.set('key', 1)
+    clock.advance(1e12)
+    expect([l1.get('key'), clock.timers]).toEqual([1, 0])
+  })
+
+  test('of 0 stores only what has a ttl of its own', () => {
+    const l1 = createL1<number>({ maxEntries: 3, ttl: 0 })
+    expect([l1.set('a', 1), l1.set('b', 1, { ttl: '1m' }), [...l1.keys()]]).toEqual([false, true, ['b']])
+  })
+
+  test.each([NaN, -1, Infinity])('of %s is a RangeError that names the option', (ttl) => {
+    expect(() => create({ maxEntries: 3, ttl })).toThrow(RangeError)
+    expect(() => create({ maxEntries: 3, ttl })).toThrow(/^ttl: /)
+  })
+
+  test('that is no duration is a TypeError', () => {
+    expect(() => create({ maxEntries: 3, ttl: '5 minutes' })).toThrow(TypeError)
+    expect(() => createL1({ maxEntries: 3 }).set('key', 1, { ttl: 'soon' as '1s' })).toThrow(TypeError)
+  })
+})
+
+describe('clockResolution', () => {
+  /** Whether an entry is served after its deadline while no timer can run. */
+  function servesLate(options: Partial<L1Options<number>>): boolean {
+    const clock = new ManualClock()
+    let heldMs = 0
+    const held = {
+      now: () => clock.now() + heldMs,
+      wallNow: () => clock.wallNow(),
+      setTimer: clock.setTimer.bind(clock),
+    }
+    const l1 = createL1<number>({ maxEntries: 3, clock: held, ...options })
+    l1.set('key', 1, { ttl: 100 })
+    l1.get('key')
+    heldMs = 500
+    return l1.has('key')
+  }
+
+  test('is 1 ms, so work that holds the event loop delays expiry', () => {
+    expect(servesLate({})).toBe(true)
+  })
+
+  test('of 0 reads the clock each time', () => {
+    expect(servesLate({ clockResolution: 0 })).toBe(false)
+  })
+
+  test.each([-1, NaN, Infinity])('of %s is a RangeError', (clockResolution) => {
+    expect(() => create({ maxEntries: 3, clockResolution })).toThrow(RangeError)
+    expect(() => create({ maxEntries: 3, clockResolution })).toThrow(/^clockResolution: /)
+  })
+})
+
+test.each([
+  [{ policy: 'fifo' }, `policy: "fifo" is not a policy; there is 'lru'`],
+  [{ policy: null }, `policy: null is not a policy; there is 'lru'`],
+  [{ values: 'bytes' }, `values: "bytes" is not a way to hold values; there is 'reference'`],
+  [{ onRemoval: 'log' }, 'onRemoval: "log" is not a function'],
+  [{ clock: {} }, 'clock: an object has no now(), wallNow() and setTimer()'],
+  [{ clock: null }, 'clock: null has no now()'],
+  [{ random: Math.random }, 'random: a function has no bytes()'],
+])('an option that is wrong is a TypeError that says so: %j', (options, message) => {
+  expect(() => create({ maxEntries: 3, ...options })).toThrow(TypeError)
+  expect(() => create({ maxEntries: 3, ...options })).toThrow(message)
+})
+
+test.each([
+  ['maxentries', 'maxEntries'],
+  ['maxEntires', 'maxEntries'],
+  ['onRemova', 'onRemoval'],
+  ['tll', 'ttl'],
+])('an unknown option is refused: %s, did you mean %s?', (given, meant) => {
+  expect(() => create({ maxEntries: 3, [given]: 1 })).toThrow(TypeError)
+  expect(() => create({ maxEntries: 3, [given]: 1 })).toThrow(
+    `createL1: there is no option "${given}"; did you mean ${meant}?`,
+  )
+})
+
+test('an unknown option that is near to none is answered with all', () => {
+  expect(() => create({ maxEntries: 3, allowStale: true })).toThrow(
+    'createL1: there is no option "allowStale"; it knows clock, clockResolution, maxEntries, onRemoval, policy, random, ttl, values',
+  )
+})
+
+test.each([undefined, null, 1_000])('options have to be an object: %s', (options) => {
+  expect(() => create(options)).toThrow(TypeError)
+})
+
+test('two caches share nothing', () => {
+  const first = createL1<number>({ maxEntries: 3 })
+  const second = createL1<number>({ maxEntries: 3 })
+  first.set('key', 1)
+  expect(second.get('key')).toBe(undefined)
+})
