@@ -1,0 +1,54 @@
+// @ts-check
+/**
+ * Who is measured. Every contender has `get`, `set`, `delete` and `size` of its own, so none is wrapped: what the
+ * timed loops call are the library's own methods.
+ */
+
+/** @typedef {string | number} Key */
+
+/**
+ * @template V
+ * @typedef {object} Cache
+ * @property {(key: Key) => V | undefined} get
+ * @property {(key: Key, value: V) => unknown} set
+ * @property {(key: Key) => boolean} delete
+ * @property {number} size
+ */
+
+/**
+ * @typedef {object} CacheSettings
+ * @property {number} maxEntries
+ * @property {number} [ttlMs] of every entry; without it entries live until they are evicted
+ */
+
+/**
+ * @typedef {object} Contender
+ * @property {string} name also of its file
+ * @property {boolean} evicts whether it keeps to `maxEntries`
+ * @property {boolean} isExactLru evicts the entry whose last use is the longest ago, so all such have the same hits
+ * @property {boolean} takesTtl
+ * @property {boolean} stores whether it looks anything up at all
+ */
+
+/** @type {readonly Contender[]} in the order of the tables; ratios are to `BASELINE` */
+export const contenders = [
+  { name: 'tierwheel', evicts: true, isExactLru: true, takesTtl: true, stores: true },
+  { name: 'lru-cache', evicts: true, isExactLru: true, takesTtl: true, stores: true },
+  { name: 'lru.min', evicts: true, isExactLru: true, takesTtl: false, stores: true },
+  { name: 'quick-lru', evicts: true, isExactLru: false, takesTtl: false, stores: true },
+  { name: 'Map', evicts: false, isExactLru: false, takesTtl: false, stores: true },
+  { name: 'key-only', evicts: false, isExactLru: false, takesTtl: false, stores: false },
+]
+
+/** The cache that most Node programs use today. */
+export const BASELINE = 'lru-cache'
+
+/**
+ * How to make a cache of the contender. Only its own library is loaded.
+ *
+ * @param {string} name
+ * @returns {Promise<{ create: <V>(settings: CacheSettings) => Cache<V> }>}
+ */
+export function loadContender(name) {
+  return import(`./${name}.js`)
+}

@@ -1,0 +1,263 @@
+// @ts-check
+/**
+ * What does one operation on a first level cost, beside the caches Node programs use today?
+ *
+ * With keys built at the moment of use, as programs do, and with key strings that are used again and again, where a
+ * JavaScript `Map` is at its best; small and large; on the oldest Node supported and on a current one. A round
+ * measures every contender, each in a process of its own, on one group of rows after the other; the next round takes
+ * the contenders in the reverse order. Figures are CPU time, since other programs on the machine take wall time away.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg, release, totalmem, type } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { run } from '../../scripts/run-command.js'
+import { contenders } from '../contenders/contender.js'
+import { BATCH } from '../workloads/operations.js'
+import { reportOf } from './report.js'
+import { rows } from './rows.js'
+
+/** @typedef {import('./measure.js').Figure} Figure */
+/** @typedef {import('./measure.js').Order} Order */
+/** @typedef {import('./report.js').Results} Results */
+/** @typedef {import('./rows.js').Row} Row */
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const folder = fileURLToPath(new URL('../results/', import.meta.url))
+
+const NODES = [20, 24]
+const full = { rounds: 5, warmupMs: 60, measureMs: 150 }
+const quick = { rounds: 1, warmupMs: 20, measureMs: 40 }
+
+/** @param {string[]} args */
+export async function main(args) {
+  const { values } = parseArgs({
+    args,
+    options: {
+      from: { type: 'string' },
+      node: { type: 'string', multiple: true },
+      only: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      save: { type: 'boolean', default: false },
+      seed: { type: 'string', default: '1' },
+    },
+  })
+  if (values.from !== undefined) {
+    // npm runs this in bench/, and says where it was called.
+    const path = resolve(process.env.INIT_CWD ?? '.', values.from)
+    publish(JSON.parse(readFileSync(path, 'utf8')))
+    return
+  }
+  const pace = values.quick ? quick : full
+  const rounds = values.rounds === undefined ? pace.rounds : Number(values.rounds)
+  if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds: ${values.rounds} is not a count`)
+  const pattern = new RegExp(values.only ?? '')
+  const asked = rows.filter(({ id }) => pattern.test(id))
+  if (asked.length === 0)
+    throw new Error(`--only: no row matches; there are\n${rows.map(({ id }) => id).join('\n')}`)
+
+  const results = await measureAll({
+    nodes: values.node?.map(Number) ?? NODES,
+    asked,
+    settings: { seed: values.seed, ...pace, rounds, batch: BATCH },
+  })
+  // What is committed is a whole run, unless someone insists.
+  const isLook = values.quick || values.only !== undefined || values.node !== undefined
+  if (isLook && !values.save) console.log(reportOf(results))
+  else publish(results)
+}
+
+/**
+ * @param {{ nodes: number[], asked: Row[], settings: Results['settings'] }} run
+ * @returns {Promise<Results>}
+ */
+async function measureAll({ nodes, asked, settings }) {
+  const programs = new Map(nodes.map((major) => [major, programOf(major)]))
+  const loadBefore = load()
+  if (loadBefore > 0.3 * cpus().length) {
+    console.log(`the machine is busy (load ${loadBefore}): trust the ratios, not the times`)
+  }
+  /** @type {Results} */
+  const results = {
+    bench: 'l1',
+    date: new Date().toISOString().slice(0, 10),
+    settings,
+    machine: {
+      cpu: cpus()[0]?.model ?? 'unknown',
+      cores: cpus().length,
+      memoryGiB: Math.round(totalmem() / 2 ** 30),
+      os: `${type()} ${release()}`,
+      loadBefore,
+      loadAfter: loadBefore,
+    },
+    engines: {},
+    packages: versions(),
+    series: [],
+  }
+
+  const progress = progressOf(nodes.length * settings.rounds * sum(asked.map((row) => row.contenders.length)))
+  for (let round = 0; round < settings.rounds; round++) {
+    for (const [major, program] of programs) {
+      for (const group of new Set(asked.map((row) => row.group))) {
+        const members = asked.filter((row) => row.group === group)
+        const names = contenders.map(({ name }) => name)
+        if (round % 2 === 1) names.reverse()
+        progress.begin(`round ${round + 1}/${settings.rounds}, node ${major}, ${group}:`)
+        for (const contender of names) {
+          const ids = members.filter((row) => row.contenders.includes(contender)).map(({ id }) => id)
+          if (ids.length === 0) continue
+          progress.name(contender)
+          const { rounds: _, batch: __, ...rest } = settings
+          const answer = await ask(program, { contender, rows: ids, ...rest })
+          results.engines[major] = { node: answer.node, v8: answer.v8 }
+          for (const figure of answer.figures) keep(results, major, contender, figure)
+          progress.done(ids.length)
+        }
+        progress.end()
+      }
+    }
+  }
+  results.machine.loadAfter = load()
+  checkHitRatios(results)
+  return results
+}
+
+/**
+ * @param {string} program a Node
+ * @param {Order} order
+ * @returns {Promise<{ node: string, v8: string, figures: Figure[] }>}
+ */
+async function ask(program, order) {
+  const args = ['--expose-gc', join(here, 'measure.js'), JSON.stringify(order)]
+  const { ok, output } = await run(program, args, { timeoutMs: 300_000 })
+  const line = output.split('\n').find((text) => text.startsWith('{"node":'))
+  if (!ok || line === undefined)
+    throw new Error(`\n${order.contender} on ${order.rows.join(', ')}:\n${output}`)
+  return JSON.parse(line)
+}
+
+/**
+ * @param {Results} results
+ * @param {number} node
+ * @param {string} contender
+ * @param {Figure} figure
+ */
+function keep(results, node, contender, { row, hitRatio, ...figure }) {
+  let series = results.series.find((one) => {
+    return one.node === node && one.row === row && one.contender === contender
+  })
+  if (series === undefined) {
+    series = { node, row, contender, ...(hitRatio === undefined ? {} : { hitRatio }), rounds: [] }
+    results.series.push(series)
+  }
+  if (series.hitRatio !== hitRatio)
+    throw new Error(`${row}: the hit ratio of ${contender} is not the same each round`)
+  series.rounds.push({ ...figure, cpuNs: rounded(figure.cpuNs), wallNs: rounded(figure.wallNs) })
+}
+
+/**
+ * Exact LRU of one capacity on one stream has one hit ratio, whoever implements it.
+ *
+ * @param {Results} results
+ */
+function checkHitRatios({ series }) {
+  const exact = new Set(contenders.filter(({ isExactLru }) => isExactLru).map(({ name }) => name))
+  for (const { row, contender, hitRatio } of series) {
+    const other = series.find((one) => one.row === row && exact.has(one.contender))
+    if (exact.has(contender) && hitRatio !== other?.hitRatio) {
+      throw new Error(`${row}: ${contender} hits ${hitRatio}, ${other?.contender} ${other?.hitRatio}`)
+    }
+  }
+}
+
+/** @param {Results} results */
+function publish(results) {
+  mkdirSync(folder, { recursive: true })
+  const name = `l1-${results.date}.json`
+  writeFileSync(join(folder, name), textOf(results))
+  const report = reportOf(results)
+  writeFileSync(join(folder, 'l1.md'), report)
+  console.log(report)
+  console.log(`written: bench/results/${name}, bench/results/l1.md`)
+}
+
+/**
+ * JSON with one line for each series, so that two runs can be compared line by line.
+ *
+ * @param {Results} results
+ */
+function textOf({ series, ...rest }) {
+  const head = JSON.stringify(rest, null, 2).slice(0, -2)
+  return `${head},\n  "series": [\n${series.map((one) => `    ${JSON.stringify(one)}`).join(',\n')}\n  ]\n}\n`
+}
+
+/**
+ * The Node of that major version: the one that runs this, or the one that the lockfile brings.
+ *
+ * @param {number} major
+ */
+function programOf(major) {
+  if (Number.parseInt(process.versions.node, 10) === major) return process.execPath
+  const path = fileURLToPath(new URL(`../node_modules/node${major}/bin/node`, import.meta.url))
+  if (existsSync(path)) return path
+  throw new Error(`there is no Node ${major} here: bench/package.json brings 20 and 24 for Linux on x64; elsewhere run
+this by the Node you mean and name it, as in --node ${Number.parseInt(process.versions.node, 10)}`)
+}
+
+/** @returns {Record<string, string>} */
+function versions() {
+  const places = {
+    tierwheel: '../node_modules/tierwheel/package.json',
+    'lru-cache': '../node_modules/lru-cache/package.json',
+    'lru.min': '../node_modules/lru.min/package.json',
+    'quick-lru': '../node_modules/quick-lru/package.json',
+    tinybench: '../node_modules/tinybench/package.json',
+  }
+  return Object.fromEntries(
+    Object.entries(places).map(([name, place]) => {
+      return [name, JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')).version]
+    }),
+  )
+}
+
+/**
+ * A line for each group of rows, growing as contenders are done.
+ *
+ * @param {number} total of rows to be measured
+ */
+function progressOf(total) {
+  const startedAt = Date.now()
+  let measured = 0
+  return {
+    /** @param {string} text */
+    begin: (text) => process.stdout.write(text),
+    /** @param {string} contender */
+    name: (contender) => process.stdout.write(` ${contender}`),
+    /** @param {number} count */
+    done: (count) => {
+      measured += count
+    },
+    end: () => {
+      const leftS = Math.round((((Date.now() - startedAt) / measured) * (total - measured)) / 1000)
+      const time = `${Math.floor(leftS / 60)}:${String(leftS % 60).padStart(2, '0')}`
+      process.stdout.write(` | ${Math.floor((100 * measured) / total)} %, about ${time} left\n`)
+    },
+  }
+}
+
+/** Of the last minute. */
+function load() {
+  return Number((loadavg()[0] ?? 0).toFixed(2))
+}
+
+/** @param {number} ns */
+function rounded(ns) {
+  return Number(ns.toFixed(2))
+}
+
+/** @param {number[]} counts */
+function sum(counts) {
+  return counts.reduce((total, count) => total + count, 0)
+}

@@ -1,0 +1,203 @@
+// @ts-check
+/** The tables of `bench l1`, made from what a run recorded and from nothing else. */
+import { BASELINE, contenders } from '../contenders/contender.js'
+import { keyKinds } from '../workloads/keys.js'
+import { workloads } from '../workloads/workloads.js'
+import { reasonFor } from './losses.js'
+import { rows } from './rows.js'
+
+/**
+ * @typedef {object} Series one row of one contender on one engine, a figure for each round
+ * @property {number} node
+ * @property {string} row
+ * @property {string} contender
+ * @property {number} [hitRatio]
+ * @property {{ cpuNs: number, wallNs: number, operations: number }[]} rounds
+ */
+
+/**
+ * @typedef {object} Results
+ * @property {'l1'} bench
+ * @property {string} date
+ * @property {{ seed: string, rounds: number, warmupMs: number, measureMs: number, batch: number }} settings
+ * @property {{ cpu: string, cores: number, memoryGiB: number, os: string, loadBefore: number, loadAfter: number }} machine
+ * @property {Record<string, { node: string, v8: string }>} engines by major version
+ * @property {Record<string, string>} packages versions
+ * @property {Series[]} series
+ */
+
+/** @typedef {'cpuNs' | 'wallNs'} Measure */
+
+const OURS = 'tierwheel'
+
+/**
+ * @param {Results} results
+ * @returns {string} Markdown
+ */
+export function reportOf(results) {
+  const { date, machine, packages, settings, engines } = results
+  const versions = Object.entries(packages).map(([name, version]) => `${name} ${version}`)
+  const parts = [
+    '# L1 throughput',
+    `Made by \`npm run bench -- l1\` from \`l1-${date}.json\`, which keeps every round. ` +
+      '[bench/README.md](../README.md) says what each row asks and how to read it.',
+    [
+      `- ${date}; ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB; ${machine.os}; ` +
+        `load ${machine.loadBefore} before, ${machine.loadAfter} after`,
+      `- ${versions.join(', ')}`,
+      `- ${settings.rounds} rounds of ${settings.measureMs} ms a row after ${settings.warmupMs} ms of warm-up, ` +
+        `${settings.batch} operations a task call, seed ${settings.seed}`,
+      `- cells: median ns per operation, and in brackets how many times as fast as ${BASELINE}: the median of the ` +
+        `rounds' ratios, above 1 is faster; for ${OURS} with the least and the greatest`,
+    ].join('\n'),
+  ]
+  parts.push(
+    Object.entries(workloads)
+      .map(([name, { about }]) => `- **${name}**: ${about}`)
+      .join('\n'),
+  )
+  for (const [major, { node, v8 }] of Object.entries(engines)) {
+    const version = Number(major)
+    parts.push(`## Node ${node} (V8 ${v8})`, '### CPU time', ...tablesOf(results, version, 'cpuNs'))
+    parts.push(...hitRatiosOf(results, version), ...lossesOf(results, version))
+    parts.push('### The same by the wall clock', ...tablesOf(results, version, 'wallNs'))
+  }
+  return `${parts.join('\n\n')}\n`
+}
+
+/**
+ * @param {Results} results
+ * @param {number} node
+ * @param {Measure} measure
+ */
+function tablesOf(results, node, measure) {
+  const groups = [...new Set(rows.map(({ group }) => group))]
+  return groups.flatMap((group) => {
+    const members = rows.filter((row) => row.group === group && seriesOf(results, node, row.id).length > 0)
+    const [first] = members
+    if (first === undefined) return []
+    const names = contenders.map(({ name }) => name).filter((name) => has(results, node, members, name))
+    const title = `**${first.keys} keys, ${first.entries.toLocaleString('en')} entries${first.ttlMs === undefined ? '' : ', with a ttl'}** (${keyKinds[first.keys].about})`
+    const lines = members.map((row) => {
+      const series = seriesOf(results, node, row.id)
+      return [row.workload, ...names.map((name) => cellOf(series, name, measure))]
+    })
+    return [title, tableOf(['', ...names], lines)]
+  })
+}
+
+/**
+ * @param {Results} results
+ * @param {number} node
+ * @param {string} row
+ */
+function seriesOf(results, node, row) {
+  return results.series.filter((series) => series.node === node && series.row === row)
+}
+
+/**
+ * @param {Results} results
+ * @param {number} node
+ * @param {import('./rows.js').Row[]} members
+ * @param {string} contender
+ */
+function has(results, node, members, contender) {
+  return members.some(({ id }) =>
+    seriesOf(results, node, id).some((series) => series.contender === contender),
+  )
+}
+
+/**
+ * @param {Series[]} series of one row
+ * @param {string} contender
+ * @param {Measure} measure
+ */
+function cellOf(series, contender, measure) {
+  const own = series.find((one) => one.contender === contender)
+  if (own === undefined) return '-'
+  const ns = median(own.rounds.map((round) => round[measure])).toFixed(1)
+  const ratios = ratiosOf(series, contender, measure)
+  if (contender === BASELINE || contender === 'key-only' || ratios.length === 0) return ns
+  const ratio = median(ratios).toFixed(2)
+  if (contender !== OURS) return `${ns} (${ratio}x)`
+  return `${ns} (**${ratio}x**, ${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`
+}
+
+/**
+ * How many times as fast as the baseline, round by round: what both met in one round is alike.
+ *
+ * @param {Series[]} series
+ * @param {string} contender
+ * @param {Measure} measure
+ */
+function ratiosOf(series, contender, measure) {
+  const own = series.find((one) => one.contender === contender)
+  const baseline = series.find((one) => one.contender === BASELINE)
+  if (own === undefined || baseline === undefined) return []
+  return own.rounds.flatMap((round, index) => {
+    const other = baseline.rounds[index]
+    return other === undefined ? [] : [other[measure] / round[measure]]
+  })
+}
+
+/**
+ * @param {Results} results
+ * @param {number} node
+ */
+function hitRatiosOf(results, node) {
+  const members = rows.filter(({ workload, id }) => {
+    return workload === 'mixed' && seriesOf(results, node, id).length > 0
+  })
+  if (members.length === 0) return []
+  const names = contenders.map(({ name }) => name).filter((name) => has(results, node, members, name))
+  const lines = members.map(({ id }) => {
+    const series = seriesOf(results, node, id)
+    return [
+      id,
+      ...names.map((name) => series.find((one) => one.contender === name)?.hitRatio?.toFixed(4) ?? '-'),
+    ]
+  })
+  return [
+    '### Hit ratio of the mixed rows',
+    'A count, not a time. quick-lru may keep twice its `maxSize`, so it hits more often; the others are exact LRU.',
+    tableOf(['', ...names], lines),
+  ]
+}
+
+/**
+ * @param {Results} results
+ * @param {number} node
+ */
+function lossesOf(results, node) {
+  const lost = rows.flatMap((row) => {
+    const ratios = ratiosOf(seriesOf(results, node, row.id), OURS, 'cpuNs')
+    const ratio = ratios.length === 0 ? 1 : median(ratios)
+    return ratio < 1 ? [{ row, ratio, reason: reasonFor(row, node) }] : []
+  })
+  if (lost.length === 0) return [`### Where ${OURS} is slower than ${BASELINE}`, 'In no row.']
+  const byReason = new Map(lost.map(({ reason }) => [reason, lost.filter((one) => one.reason === reason)]))
+  const lines = [...byReason].map(([reason, members]) => {
+    return `- ${members.map(({ row, ratio }) => `${row.id} (${ratio.toFixed(2)}x)`).join(', ')}: ${reason}.`
+  })
+  return [`### Where ${OURS} is slower than ${BASELINE}`, lines.join('\n')]
+}
+
+/**
+ * @param {string[]} head
+ * @param {string[][]} lines
+ */
+function tableOf(head, lines) {
+  const all = [head, head.map((_, index) => (index === 0 ? '---' : '---:')), ...lines]
+  const widths = head.map((_, index) => Math.max(...all.map((line) => line[index]?.length ?? 0)))
+  return all
+    .map((line) => `| ${line.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join(' | ')} |`)
+    .join('\n')
+}
+
+/** @param {number[]} figures */
+function median(figures) {
+  const sorted = [...figures].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
+}
