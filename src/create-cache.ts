@@ -12,6 +12,7 @@ import { defaultLimits, Guard } from './coordinator/guard.ts'
 import { Invalidations } from './coordinator/invalidations.ts'
 import { type Level, TierStack } from './coordinator/tier-stack.ts'
 import { MAX_ENTRIES } from './core/core.ts'
+import { isPrecompiled } from './core/module.ts'
 import { type Duration, describe, toMs } from './duration.ts'
 import { type KeyVersion, keyScope } from './key.ts'
 import { L1 } from './l1/l1.ts'
@@ -228,7 +229,7 @@ function createFirstLevel(
     ttlMs: Number.POSITIVE_INFINITY,
     // The coordinator brings the exact time with each look; a shared reading could outlive a lease.
     clockResolutionMs: 0,
-    hasTimers: true,
+    hasTimers: !isPrecompiled,
     clock,
     random,
     onRemoval: undefined,

@@ -251,6 +251,11 @@ export class L1<V> {
 
   // What the coordinator uses: it brings the time and reads the state.
 
+  /** Whether any entry may have a deadline; while none has, `look` may be given any time. @internal */
+  get isTimed(): boolean {
+    return this.#isTimed
+  }
+
   /**
    * Looks `key` up as a use of it, in one crossing.
    *

@@ -298,6 +298,25 @@ describe('when a tier fails', () => {
   })
 })
 
+test('a hit reads no clock while nothing has a deadline, and one where something has', async () => {
+  let readings = 0
+  class CountingClock extends ManualClock {
+    override now(): number {
+      readings++
+      return super.now()
+    }
+  }
+  const cache = createCache({ clock: new CountingClock(), ttl: null })
+  await cache.set('a', 1)
+  readings = 0
+  expect(await cache.get('a')).toBe(1)
+  expect(readings).toBe(0)
+  await cache.set('b', 1, { ttl: '1s' })
+  readings = 0
+  expect(await cache.get('a')).toBe(1)
+  expect(readings).toBe(1)
+})
+
 describe('health', () => {
   test('says who orders and who listens', async () => {
     const hub = new Hub()

@@ -370,6 +370,22 @@ describe('time', () => {
     expect(told.every(([key, value, cause]) => key === value && cause === 'expired')).toBe(true)
   })
 
+  test('a listener that a sweep calls goes by the time of the sweep', () => {
+    const clock = new ManualClock()
+    const seen: unknown[] = []
+    const l1: L1<unknown> = open<unknown>({
+      clock,
+      clockResolutionMs: 1_000,
+      onRemoval: (key) => void seen.push([key, l1.has('b'), l1.has('c')]),
+    })
+    l1.set('a', 1, { ttl: 100 })
+    l1.set('b', 1, { ttl: 250 })
+    l1.set('c', 1, { ttl: 260 })
+    l1.get('a')
+    clock.advance(256)
+    expect(seen).toEqual([['a', false, true]])
+  })
+
   test('an entry waits for the sweep no longer than its wheel is coarse', () => {
     const clock = new ManualClock()
     const l1 = open({ clock })
