@@ -70,6 +70,15 @@ export interface CacheOptions extends LifetimeOptions {
   bus?: Bus
 
   /**
+   * With a bus: how long copies in this process may be used without proof that every mutation elsewhere is heard
+   * here. It bounds how old an answer can be when messages are lost, the connection dies unnoticed, or this process
+   * was stopped. The proof costs a call of the authority three times in this time. At least 500 ms.
+   *
+   * @defaultValue `3_000` milliseconds
+   */
+  lease?: Duration
+
+  /**
    * How values become bytes for the tiers.
    *
    * @defaultValue JSON that keeps `Uint8Array`, `Date`, `Map`, `Set`, `BigInt` and `undefined`
@@ -102,6 +111,7 @@ const optionNames: readonly (keyof CacheOptions)[] = [
   'clock',
   'codec',
   'l1',
+  'lease',
   'loadTimeout',
   'prefix',
   'random',
@@ -114,6 +124,8 @@ const optionNames: readonly (keyof CacheOptions)[] = [
 ]
 
 const DEFAULT_L1_ENTRIES = 10_000
+const DEFAULT_LEASE_MS = 3_000
+const LEAST_LEASE_MS = 500
 
 /**
  * Creates a cache.
@@ -145,6 +157,12 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
   })
   const deadlineMs =
     options.tierTimeout === undefined ? defaultLimits.deadlineMs : toMs(options.tierTimeout, 'tierTimeout')
+  const leaseMs = options.lease === undefined ? DEFAULT_LEASE_MS : toMs(options.lease, 'lease')
+  if (leaseMs < LEAST_LEASE_MS) {
+    throw new RangeError(
+      `lease: ${leaseMs} ms is less than ${LEAST_LEASE_MS}; a shorter one would lapse between its proofs`,
+    )
+  }
   if (deadlineMs === 0)
     throw new RangeError('tierTimeout: 0 would let no tier answer; give it at least a millisecond')
 
@@ -163,7 +181,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     authority?.depth === undefined
       ? authority && new Guard(authority.name, clock, events, limits)
       : levels[authority.depth]?.guard
-  const invalidations = new Invalidations(bus !== undefined)
+  const invalidations = new Invalidations(clock, bus !== undefined)
   const stack = new TierStack({ levels, authority, authorityGuard, codec, invalidations, events })
   const l1 = options.l1 === false ? undefined : createFirstLevel(options.l1, bus, clock, random)
   const origin = Array.from(random.bytes(8), (byte) => byte.toString(16).padStart(2, '0')).join('')
@@ -172,8 +190,11 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     stack,
     authority,
     bus,
+    busGuard: bus && new Guard(bus.name, clock, events, limits),
+    leaseMs,
     codec,
     clock,
+    random,
     events,
     origin,
     scope,

@@ -17,11 +17,13 @@ import { CacheError } from '../errors.ts'
 import { checkKey, type Key, type KeyScope, l1KeyOf, partitionTextOf, storedKey } from '../key.ts'
 import type { Events, Level } from '../metrics/events.ts'
 import type { ResolvedCall } from '../options.ts'
+import type { Random } from '../random.ts'
 import { partitionOf, type Stamp } from '../stamp.ts'
 import type { Mutation } from '../tiers/ledger.ts'
 import type { Authority } from './authority.ts'
 import type { Copies, HeldValue } from './copies.ts'
 import { encodeEnvelope } from './envelope.ts'
+import type { Guard } from './guard.ts'
 import { Inbound, type InboundTarget } from './inbound.ts'
 import { type Loader, runLoader } from './loading.ts'
 import { type Fence, Marks, type Turn } from './marks.ts'
@@ -34,8 +36,13 @@ export interface CoordinatorParts {
   readonly stack: TierStack
   readonly authority: Authority | undefined
   readonly bus: Bus | undefined
+  /** Guards the bus, where there is one. */
+  readonly busGuard: Guard | undefined
+  /** How long copies are good without proof that every mutation is heard. */
+  readonly leaseMs: number
   readonly codec: Codec
   readonly clock: Clock
+  readonly random: Random
   readonly events: Events
   /** Id of this cache among those that share the authority. */
   readonly origin: string
@@ -90,8 +97,8 @@ export class Coordinator implements InboundTarget {
   readonly #isAlone: boolean
 
   readonly #marks = new Marks()
-  readonly #reads = new SingleFlight()
-  readonly #flights = new SingleFlight()
+  readonly #reads: SingleFlight
+  readonly #flights: SingleFlight
   /** Mutations and refreshes under way, for `close`. */
   readonly #work = new Set<Promise<unknown>>()
   readonly counts: CoordinatorCounts = { loads: 0, loadFailures: 0, loadsOvertaken: 0, staleServed: 0 }
@@ -111,7 +118,13 @@ export class Coordinator implements InboundTarget {
     this.#origin = parts.origin
     this.#scope = parts.scope
     this.#isAlone = parts.stack.levels.length === 0 && parts.authority === undefined
-    this.#inbound = parts.bus && new Inbound(parts.bus, parts.origin, this, parts.clock, parts.events)
+    const joinableMs = parts.bus === undefined ? Number.POSITIVE_INFINITY : parts.leaseMs
+    this.#reads = new SingleFlight(parts.clock, joinableMs)
+    this.#flights = new SingleFlight(parts.clock, joinableMs)
+    const { authority, bus, busGuard } = parts
+    if (bus !== undefined && busGuard !== undefined && authority !== undefined) {
+      this.#inbound = new Inbound({ ...parts, bus, guard: busGuard, ledger: authority.ledger, target: this })
+    }
   }
 
   // Reads
@@ -318,15 +331,19 @@ export class Coordinator implements InboundTarget {
     return this.#unsettled.has(serial)
   }
 
-  suspect(stamp: Stamp): void {
-    this.#copies.suspect(stamp)
+  suspect(stamp: Stamp): Stamp | undefined {
     this.#marks.overtakeAll()
     this.#flights.forgetAll()
     this.#reads.forgetAll()
+    return this.#copies.suspect(stamp)
   }
 
-  trust(isTrusted: boolean): void {
-    this.#copies.trust(isTrusted)
+  absolve(stamp: Stamp, earlier: Stamp): void {
+    this.#copies.absolve(stamp, earlier)
+  }
+
+  renewed(until: number): void {
+    this.#copies.lease(until)
   }
 
   // Reading
@@ -429,7 +446,7 @@ export class Coordinator implements InboundTarget {
 
   /** Loads behind a stale answer. A failure is an event; the stale value goes on until its time is over. */
   #refresh(subject: Subject, load: Loader<unknown>, call: ResolvedCall, lifetime: Lifetime): void {
-    if (this.#isClosed || this.#flights.of(subject.stored) !== undefined) return
+    if (this.#isClosed || this.#flights.has(subject.stored)) return
     // The one value that must not come out of a refresh is the stale one, for whatever reason.
     const strict: ResolvedCall = { ...call, staleWhileRevalidateMs: 0, staleIfErrorMs: 0 }
     void this.#working(() => this.#fly(subject, load, strict, lifetime, undefined)).catch(() => {})
@@ -602,8 +619,8 @@ export class Coordinator implements InboundTarget {
 
   /** How far this process has heard in the partition of a key. */
   #heard(stored: string): Stamp | undefined {
-    if (this.#authority === undefined || !this.#inbound?.isConnected) return undefined
-    return this.#inbound.heard(partitionOf(partitionTextOf(stored), this.#authority.ledger.partitions))
+    if (this.#authority === undefined) return undefined
+    return this.#inbound?.heard(partitionOf(partitionTextOf(stored), this.#authority.ledger.partitions))
   }
 
   async #commit(mutation: Mutation): Promise<{ stamp: Stamp | undefined; existed: boolean }> {

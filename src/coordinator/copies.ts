@@ -36,9 +36,8 @@ export class Copies {
   readonly #hasBus: boolean
   readonly #clock: Clock
   readonly #scope: KeyScope
-  /** By partition: its epoch, and the small number that stands for it in the entries of L1. */
-  readonly #epochs: { epoch: number; index: number }[] = []
-  #isTrusted: boolean
+  /** By partition: under which stamp entries are suspect, and the small number that stands for its epoch in L1. */
+  readonly #floors: { stamp: Stamp; epochIndex: number }[] = []
 
   constructor(parts: CopiesParts) {
     this.#l1 = parts.l1
@@ -46,8 +45,7 @@ export class Copies {
     this.#hasBus = parts.hasBus
     this.#clock = parts.clock
     this.#scope = parts.scope
-    this.#isTrusted = !parts.hasBus
-    if (parts.hasBus) this.trust(false)
+    if (parts.hasBus) this.lease(Number.NEGATIVE_INFINITY)
   }
 
   /** The fresh value in L1, as a use of it. */
@@ -78,12 +76,12 @@ export class Copies {
     const l1 = this.#l1
     if (l1 === undefined) return
     if (this.#hasBus) {
-      const known = asOf === undefined ? undefined : this.#epochs[asOf.partition]
-      if (asOf === undefined || known?.epoch !== asOf.epoch || !this.#isTrusted) {
+      const floor = asOf === undefined ? undefined : this.#floors[asOf.partition]
+      if (asOf === undefined || floor?.stamp.epoch !== asOf.epoch) {
         l1.drop(l1Key)
         return
       }
-      l1.stampNext(asOf.partition, known.index, asOf.sequence, 0)
+      l1.stampNext(asOf.partition, floor.epochIndex, asOf.sequence, 0)
     }
     l1.put(l1Key, value, freshUntil, usableUntil, this.#clock.now())
   }
@@ -116,22 +114,35 @@ export class Copies {
     return l1Key
   }
 
-  /** Every copy of the partition that is older than `stamp`, or of another epoch, is suspect. */
-  suspect(stamp: Stamp): void {
-    const { partition, epoch, sequence } = stamp
-    let known = this.#epochs[partition]
-    if (known?.epoch !== epoch) {
-      known = { epoch, index: (known?.index ?? 0) + 1 }
-      this.#epochs[partition] = known
-    }
-    this.#l1?.setPartition(partition, known.index, sequence)
-    this.#invalidations.raise(stamp)
+  /**
+   * Every copy of the partition that is older than `stamp`, or of another epoch, is suspect.
+   *
+   * @returns Where that limit was before; `undefined` when there was none, or in another epoch.
+   */
+  suspect(stamp: Stamp): Stamp | undefined {
+    const floor = this.#floors[stamp.partition]
+    const isSameEpoch = floor?.stamp.epoch === stamp.epoch
+    if (isSameEpoch && floor.stamp.sequence >= stamp.sequence) return floor.stamp
+    const epochIndex = floor === undefined ? 1 : floor.epochIndex + (isSameEpoch ? 0 : 1)
+    this.#setFloor(stamp, epochIndex)
+    return isSameEpoch ? floor.stamp : undefined
   }
 
-  /** Copies may be used from now on, or may not, since nobody tells of changes. */
-  trust(isTrusted: boolean): void {
-    this.#isTrusted = isTrusted
-    this.#l1?.setLease(isTrusted ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY)
-    this.#invalidations.trust(isTrusted)
+  /** Takes back `suspect(stamp)`, if nothing was made suspect since: the limit is `earlier` again. */
+  absolve(stamp: Stamp, earlier: Stamp): void {
+    const floor = this.#floors[stamp.partition]
+    if (floor?.stamp === stamp) this.#setFloor(earlier, floor.epochIndex)
+  }
+
+  /** Copies are good until then, by the clock; with a bus they never are without a lease. */
+  lease(until: number): void {
+    this.#l1?.setLease(until)
+    this.#invalidations.lease(until)
+  }
+
+  #setFloor(stamp: Stamp, epochIndex: number): void {
+    this.#floors[stamp.partition] = { stamp, epochIndex }
+    this.#l1?.setPartition(stamp.partition, epochIndex, stamp.sequence)
+    this.#invalidations.setFloor(stamp)
   }
 }

@@ -4,14 +4,19 @@
 //
 // Per partition it knows how far it has heard. A message that follows on is applied; one that was heard
 // is ignored; one that leaves a hole, or another epoch, makes everything older of that partition suspect
-// in one step, without a scan: copies are then checked with the authority before they are used.
+// in one step, without a scan: copies are then checked with the authority before they are used. Then the
+// log is asked for what was missed: where it still knows, only the keys in it stay gone, and everything
+// else is good again. Holes at the end of a silence are found by the lease (lease.ts).
 
 import type { Bus, BusListener } from '../bus/bus.ts'
 import type { Clock, Timer } from '../clock.ts'
 import type { Message } from '../message.ts'
 import type { Events } from '../metrics/events.ts'
+import type { Random } from '../random.ts'
 import type { Stamp } from '../stamp.ts'
-import { defaultLimits, Guard } from './guard.ts'
+import type { Ledger } from '../tiers/ledger.ts'
+import type { Guard } from './guard.ts'
+import { Lease } from './lease.ts'
 
 /** What inbound messages act on. */
 export interface InboundTarget {
@@ -21,10 +26,31 @@ export interface InboundTarget {
   clearPrefix(prefix: string, stamp: Stamp, isNews: boolean): void
   /** Whether a mutation of this cache was given up, so that its outcome is not known. */
   isUnsettled(serial: number): boolean
-  /** Everything of the partition that is older than `stamp` is suspect. */
-  suspect(stamp: Stamp): void
-  /** Copies may be used from now on, or may not. */
-  trust(isTrusted: boolean): void
+  /**
+   * Everything of the partition that is older than `stamp` is suspect.
+   *
+   * @returns Where that limit was before; `undefined` when the partition had none, or another epoch.
+   */
+  suspect(stamp: Stamp): Stamp | undefined
+  /** Takes back `suspect(stamp)` if nothing was made suspect since: the limit is `earlier` again. */
+  absolve(stamp: Stamp, earlier: Stamp): void
+  /** Copies are good until then, by the clock. */
+  renewed(until: number): void
+}
+
+/** What an inbound is made of. */
+export interface InboundParts {
+  readonly bus: Bus
+  readonly ledger: Ledger
+  /** Calls of the bus and its ledger go through it. */
+  readonly guard: Guard
+  /** The id of this cache: its own changes of keys are no news. */
+  readonly origin: string
+  readonly target: InboundTarget
+  readonly leaseMs: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly events: Events
 }
 
 const FIRST_RETRY_MS = 100
@@ -32,12 +58,8 @@ const LONGEST_RETRY_MS = 5_000
 
 /** Listens to a bus and follows the order of each partition. */
 export class Inbound implements BusListener {
-  readonly #bus: Bus
-  readonly #guard: Guard
-  readonly #origin: string
-  readonly #target: InboundTarget
-  readonly #clock: Clock
-  readonly #events: Events
+  readonly #parts: InboundParts
+  readonly #lease: Lease
   /** By partition; empty before the bus began. */
   readonly #heard: Stamp[] = []
   /** What came between the bus beginning and this process knowing from where. */
@@ -47,23 +69,26 @@ export class Inbound implements BusListener {
   #error: unknown
   #retry: Timer | undefined
 
-  /** @param origin - The id of this cache: its own changes of keys are no news. */
-  constructor(bus: Bus, origin: string, target: InboundTarget, clock: Clock, events: Events) {
-    this.#bus = bus
-    this.#guard = new Guard(bus.name, clock, events, defaultLimits)
-    this.#origin = origin
-    this.#target = target
-    this.#clock = clock
-    this.#events = events
+  constructor(parts: InboundParts) {
+    this.#parts = parts
+    const { clock, guard, ledger, random, target } = parts
+    this.#lease = new Lease({
+      leaseMs: parts.leaseMs,
+      clock,
+      random,
+      probe: (token) => guard.within('probe', () => ledger.probe(token)),
+      renewed: (until) => target.renewed(until),
+      lost: () => this.#subscribe(FIRST_RETRY_MS),
+    })
     this.#subscribe(FIRST_RETRY_MS)
   }
 
-  /** Whether every mutation elsewhere is heard here. */
+  /** Whether every mutation elsewhere is heard here, with proof that is not too old. */
   get isConnected(): boolean {
-    return this.#isConnected
+    return this.#isConnected && this.#lease.holds
   }
 
-  /** Why the bus does not work at the moment; `undefined` while it does. */
+  /** Why the bus does not work at the moment; `undefined` while it does, or when nothing is known but silence. */
   get error(): unknown {
     return this.#error
   }
@@ -72,7 +97,8 @@ export class Inbound implements BusListener {
   close(): Promise<void> {
     this.#isClosed = true
     this.#retry?.cancel()
-    return this.#guard.within('close', () => this.#bus.close())
+    this.#lease.end()
+    return this.#parts.guard.within('close', () => this.#parts.bus.close())
   }
 
   /** Where this process stands in the order of a partition; `undefined` before the bus began. */
@@ -87,48 +113,44 @@ export class Inbound implements BusListener {
       this.#early?.push(message)
       return
     }
-    if (stamp.epoch < heard.epoch) return
-    if (stamp.epoch > heard.epoch) {
-      this.#restart(stamp)
-      this.#tellGap(stamp.partition, 'the authority began a new epoch')
+    if (stamp.epoch < heard.epoch || (stamp.epoch === heard.epoch && stamp.sequence <= heard.sequence)) return
+    if (stamp.epoch > heard.epoch || message.after > heard.sequence) {
+      this.#miss(heard, stamp)
       return
     }
-    if (stamp.sequence <= heard.sequence) return
     this.#heard[stamp.partition] = stamp
-    if (message.after > heard.sequence) {
-      this.#target.suspect(stamp)
-      this.#tellGap(stamp.partition, `mutations ${heard.sequence} to ${message.after} were not heard`)
-      return
-    }
-    // What this cache did itself is news only when it gave up waiting for it. Its clears count all the same: they are
-    // told for every partition, and only so are copies judged that a narrower tier failed to remove.
-    const isNews = message.origin !== this.#origin || this.#target.isUnsettled(message.serial)
-    if (message.op === 'clear') this.#target.clearPrefix(message.keys[0] ?? '', stamp, isNews)
-    else if (isNews) this.#target.dropKeys(message.keys, stamp, message.origin)
+    this.#apply(message)
   }
 
-  onEcho(): void {}
+  onEcho(token: string, stamps: readonly Stamp[]): void {
+    for (const stamp of stamps) this.#meet(stamp)
+    this.#lease.echo(token)
+  }
 
   onGap(partition: number | undefined, stamps: readonly Stamp[], reason: string): void {
-    for (const stamp of stamps) this.#restart(stamp)
+    for (const stamp of stamps) this.#meet(stamp)
     this.#tellGap(partition, reason)
-    this.#connect()
+    // What the bus says is where it goes on, not that nothing has happened since it said so.
+    this.#connect(undefined)
   }
 
   onFailure(error: unknown): void {
     this.#isConnected = false
     this.#error = error
-    this.#target.trust(false)
-    if (this.#events.hears('bus.failed')) this.#events.tell('bus.failed', { bus: this.#bus.name, error })
+    this.#lease.end()
+    const { bus, events } = this.#parts
+    if (events.hears('bus.failed')) events.tell('bus.failed', { bus: bus.name, error })
   }
 
   /** Listens, sooner or later: a bus that can not be reached is tried again, ever more rarely. */
   #subscribe(retryMs: number): void {
-    this.#bus.subscribe(this).then(
+    const { bus, clock } = this.#parts
+    const askedAt = clock.now()
+    bus.subscribe(this).then(
       (stamps) => {
         if (this.#isClosed) return
-        for (const stamp of stamps) this.#restart(stamp)
-        this.#connect()
+        for (const stamp of stamps) this.#meet(stamp)
+        this.#connect(askedAt)
         const early = this.#early ?? []
         this.#early = undefined
         for (const message of early) this.onMessage(message)
@@ -136,29 +158,76 @@ export class Inbound implements BusListener {
       (error: unknown) => {
         if (this.#isClosed) return
         this.onFailure(error)
-        this.#retry = this.#clock.setTimer(
-          () => this.#subscribe(Math.min(2 * retryMs, LONGEST_RETRY_MS)),
-          retryMs,
-        )
+        this.#retry = clock.setTimer(() => this.#subscribe(Math.min(2 * retryMs, LONGEST_RETRY_MS)), retryMs)
       },
     )
   }
 
-  #restart(stamp: Stamp): void {
-    this.#heard[stamp.partition] = stamp
-    this.#target.suspect(stamp)
+  /** A partition stands at `stamp`, and every message up to there has been delivered if it ever will be. */
+  #meet(stamp: Stamp): void {
+    const heard = this.#heard[stamp.partition]
+    if (heard === undefined) {
+      this.#heard[stamp.partition] = stamp
+      this.#parts.target.suspect(stamp)
+    } else if (
+      stamp.epoch > heard.epoch ||
+      (stamp.epoch === heard.epoch && stamp.sequence > heard.sequence)
+    ) {
+      this.#miss(heard, stamp)
+    }
   }
 
-  #connect(): void {
+  /** What lies between `heard` and `stamp` was not heard. */
+  #miss(heard: Stamp, stamp: Stamp): void {
+    this.#heard[stamp.partition] = stamp
+    const earlier = this.#parts.target.suspect(stamp)
+    if (stamp.epoch !== heard.epoch) {
+      this.#tellGap(stamp.partition, 'the authority began a new epoch')
+      return
+    }
+    this.#tellGap(
+      stamp.partition,
+      `mutations after ${heard.sequence} and up to ${stamp.sequence} were not heard`,
+    )
+    if (earlier !== undefined) void this.#catchUp(heard, stamp, earlier)
+  }
+
+  /** Asks the log for what was missed; if it knows every one of them, nothing else need be suspect. */
+  async #catchUp(heard: Stamp, stamp: Stamp, earlier: Stamp): Promise<void> {
+    const { guard, ledger, target } = this.#parts
+    const known = await guard.attempt('since', () => ledger.since(heard))
+    if (this.#isClosed || known === undefined || known === 'gap') return
+    const missed = known.filter((message) => message.stamp.sequence <= stamp.sequence)
+    let sequence = heard.sequence
+    for (const message of missed) {
+      if (message.after !== sequence || message.stamp.epoch !== stamp.epoch) return
+      sequence = message.stamp.sequence
+    }
+    if (sequence !== stamp.sequence) return
+    target.absolve(stamp, earlier)
+    for (const message of missed) this.#apply(message)
+  }
+
+  #apply(message: Message): void {
+    const { origin, target } = this.#parts
+    // What this cache did itself is news only when it gave up waiting for it. Its clears count all the same: they are
+    // told for every partition, and only so are copies judged that a narrower tier failed to remove.
+    const isNews = message.origin !== origin || target.isUnsettled(message.serial)
+    if (message.op === 'clear') target.clearPrefix(message.keys[0] ?? '', message.stamp, isNews)
+    else if (isNews) target.dropKeys(message.keys, message.stamp, message.origin)
+  }
+
+  #connect(provenAt: number | undefined): void {
+    const { bus, events } = this.#parts
     this.#error = undefined
+    this.#lease.begin(provenAt)
     if (this.#isConnected) return
     this.#isConnected = true
-    this.#target.trust(true)
-    if (this.#events.hears('bus.connected')) this.#events.tell('bus.connected', { bus: this.#bus.name })
+    if (events.hears('bus.connected')) events.tell('bus.connected', { bus: bus.name })
   }
 
   #tellGap(partition: number | undefined, reason: string): void {
-    if (this.#events.hears('bus.gap'))
-      this.#events.tell('bus.gap', { bus: this.#bus.name, partition, reason })
+    const { bus, events } = this.#parts
+    if (events.hears('bus.gap')) events.tell('bus.gap', { bus: bus.name, partition, reason })
   }
 }

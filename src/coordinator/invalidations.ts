@@ -4,40 +4,43 @@
 //
 // Known are: per partition a floor, under which every copy is suspect (where the bus began, or began
 // anew after a gap), and above the floor the keys that were changed. The keys are bounded: when there
-// are too many, the oldest goes and the floor of its partition rises to it, so that forgetting makes
-// copies unusable, never usable.
+// are too many, the oldest goes and nothing in its partition that is older than it is good any more, so
+// that forgetting makes copies unusable, never usable. Without a bus nobody tells of others' changes;
+// then there are no floors and no lease, and only this process's own mutations count.
 
+import type { Clock } from '../clock.ts'
 import type { Stamp } from '../stamp.ts'
 
 const MOST_KEYS = 16_384
 
 /** Judges copies by their stamps. */
 export class Invalidations {
+  readonly #clock: Clock
+  readonly #hasBus: boolean
+  readonly #mostKeys: number
   readonly #floors = new Map<number, Stamp>()
   /** In order of change, oldest first. */
   readonly #changed = new Map<string, Stamp>()
-  readonly #mostKeys: number
-  readonly #hasBus: boolean
-  #isTrusted: boolean
+  /** By partition: the youngest change that there was no room for. */
+  readonly #forgotten = new Map<number, Stamp>()
+  #goodUntil: number
 
   /** @param hasBus - Whether someone tells of others' changes; until it does, no copy is good. */
-  constructor(hasBus: boolean, mostKeys: number = MOST_KEYS) {
+  constructor(clock: Clock, hasBus: boolean, mostKeys: number = MOST_KEYS) {
+    this.#clock = clock
     this.#hasBus = hasBus
-    this.#isTrusted = !hasBus
     this.#mostKeys = mostKeys
+    this.#goodUntil = hasBus ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
   }
 
-  /** Copies may be used from now on, or may not. */
-  trust(connected: boolean): void {
-    this.#isTrusted = connected
+  /** Copies are good until then, by the clock. */
+  lease(until: number): void {
+    this.#goodUntil = until
   }
 
-  /** Every copy of the partition that is older than `stamp` is suspect. */
-  raise(stamp: Stamp): void {
-    const floor = this.#floors.get(stamp.partition)
-    if (floor === undefined || floor.epoch !== stamp.epoch || floor.sequence < stamp.sequence) {
-      this.#floors.set(stamp.partition, stamp)
-    }
+  /** Copies of the partition that are older than `stamp`, or of another epoch, are not good. */
+  setFloor(stamp: Stamp): void {
+    this.#floors.set(stamp.partition, stamp)
   }
 
   /** The entry of `key` was changed at `stamp`. */
@@ -49,19 +52,18 @@ export class Invalidations {
     if (this.#changed.size <= this.#mostKeys) return
     for (const [oldest, changed] of this.#changed) {
       this.#changed.delete(oldest)
-      this.raise(changed)
+      this.#forgotten.set(changed.partition, changed)
       break
     }
   }
 
   /** Whether a copy of `key` that was current at `stamp` still is, as far as this process has heard. */
   allows(key: string, stamp: Stamp | undefined): boolean {
-    if (stamp === undefined || !this.#isTrusted) return false
+    if (stamp === undefined || this.#goodUntil <= this.#clock.now()) return false
     const floor = this.#floors.get(stamp.partition)
-    if (floor === undefined) {
-      if (this.#hasBus) return false
-    } else if (floor.epoch !== stamp.epoch || stamp.sequence < floor.sequence) return false
-    const changed = this.#changed.get(key)
-    return changed === undefined || (changed.epoch === stamp.epoch && changed.sequence <= stamp.sequence)
+    if (floor === undefined && this.#hasBus) return false
+    return [floor, this.#forgotten.get(stamp.partition), this.#changed.get(key)].every(
+      (change) => change === undefined || (change.epoch === stamp.epoch && change.sequence <= stamp.sequence),
+    )
   }
 }

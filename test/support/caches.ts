@@ -76,6 +76,11 @@ export async function rest(): Promise<void> {
   for (let turn = 0; turn < 200; turn++) await Promise.resolve()
 }
 
+/** Lets time pass as it does: in steps short enough that what waits for an answer gets it. */
+export function pass(clock: ManualClock, ms: number): Promise<void> {
+  return clock.run(ms, 200)
+}
+
 /** A clock, a hub on it, and caches of one arrangement that are listening. */
 export async function opened(
   arrangement: Arrangement,

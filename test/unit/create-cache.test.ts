@@ -22,6 +22,7 @@ describe('createCache refuses', () => {
     [{ loadTimeout: 'x' }, /^loadTimeout: "x"/],
     [{ tierTimeout: 0 }, /^tierTimeout: 0/],
     [{ loadTimeout: 0 }, /^loadTimeout: 0/],
+    [{ lease: 499 }, /^lease: 499 ms is less than 500/],
     [{ l1: { maxEntries: 0 } }, /^l1.maxEntries: 0 must be a whole number from 1/],
     [{ l1: { maxEntries: 1e9 } }, /^l1.maxEntries: 1000000000/],
     [{ l1: { maxEntries: '10' } }, /^l1.maxEntries: "10" is not a number/],
@@ -358,7 +359,7 @@ describe('health', () => {
     expect(await two.get('a'), 'the authority is asked').toBe('new')
     hub.links[1]?.mend()
     await rest()
-    expect(two.l1.get('a'), 'nothing was kept meanwhile').toBeUndefined()
+    expect(two.l1.get('a'), 'what changed meanwhile is gone, and comes from the authority').toBeUndefined()
     expect(await two.get('a')).toBe('new')
     expect(two.l1.get('a')).toBe('new')
   })

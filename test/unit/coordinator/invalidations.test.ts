@@ -1,13 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import { Invalidations } from '../../../src/coordinator/invalidations.ts'
 import type { Stamp } from '../../../src/stamp.ts'
+import { ManualClock } from '../../../src/testing/manual-clock.ts'
 
 const at = (sequence: number, epoch = 1, partition = 0): Stamp => ({ partition, epoch, sequence })
 
+const clock = new ManualClock()
+
 function listening(mostKeys?: number): Invalidations {
-  const invalidations = new Invalidations(true, mostKeys)
-  invalidations.trust(true)
-  invalidations.raise(at(10))
+  const invalidations = new Invalidations(clock, true, mostKeys)
+  invalidations.lease(clock.now() + 1_000)
+  invalidations.setFloor(at(10))
   return invalidations
 }
 
@@ -32,23 +35,28 @@ describe('a copy', () => {
     expect(invalidations.allows('b', at(11))).toBe(true)
   })
 
-  test('is never good while the bus does not work', () => {
+  test('is good to the end of the lease, and again when it is renewed', () => {
     const invalidations = listening()
-    invalidations.trust(false)
+    clock.advance(999)
+    expect(invalidations.allows('a', at(20))).toBe(true)
+    clock.advance(1)
     expect(invalidations.allows('a', at(20))).toBe(false)
+    invalidations.lease(clock.now() + 1)
+    expect(invalidations.allows('a', at(20))).toBe(true)
   })
 
   test('is judged by own mutations alone where there is no bus', () => {
-    const invalidations = new Invalidations(false)
+    const invalidations = new Invalidations(clock, false)
     expect(invalidations.allows('a', at(1))).toBe(true)
     invalidations.note('a', at(2))
     expect(invalidations.allows('a', at(1))).toBe(false)
   })
 })
 
-test('what is forgotten for room raises the floor', () => {
+test('what is forgotten for room leaves nothing older good, whatever becomes of the floor', () => {
   const invalidations = listening(2)
   for (const [turn, key] of ['a', 'b', 'c', 'd'].entries()) invalidations.note(key, at(11 + turn))
+  invalidations.setFloor(at(5))
   expect(invalidations.allows('x', at(11))).toBe(false)
   expect(invalidations.allows('x', at(12))).toBe(true)
   expect(invalidations.allows('d', at(13))).toBe(false)
