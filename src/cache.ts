@@ -192,8 +192,9 @@ export class Cache<V = unknown> {
    *
    * @param value - Anything but `undefined`. With tiers it must be something the codec can write; in L1 the object itself is kept.
    * @returns Whether it is stored: `false` only for a ttl of 0, which deletes the key.
-   * @throws CacheError `CACHE_TIER_FAILED` when the authority did not take it: then no copy here answers any more, and
-   *   the authority has the old value or the new one. `CACHE_ENCODE_FAILED` for a value that has no bytes.
+   * @throws CacheError `CACHE_TIER_FAILED` when the authority did not take it: it may have the old value or the new
+   *   one, but in this process nothing from before the call is answered any more. The next read of the key removes it
+   *   there, if that goes by then. `CACHE_ENCODE_FAILED` for a value that has no bytes.
    */
   async set(key: Key, value: V, options?: CallOptions): Promise<boolean> {
     const call = resolveCall(this.#defaults, options)
@@ -204,7 +205,8 @@ export class Cache<V = unknown> {
    * Removes `key` from every level and makes the copies of other processes unusable.
    *
    * @returns Whether there was a live entry, as far as the authority, or without one this process, can tell.
-   * @throws CacheError `CACHE_TIER_FAILED` when the authority did not take it; it is gone here all the same.
+   * @throws CacheError `CACHE_TIER_FAILED` when the authority did not take it; it is gone here all the same, and the
+   *   next read of the key tries again.
    */
   async delete(key: Key, options?: ReadOptions): Promise<boolean> {
     return this.#coordinator.delete(key, this.#scopeOf(options))

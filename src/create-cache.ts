@@ -8,6 +8,7 @@ import { jsonCodec } from './codecs/json.ts'
 import { authorityOf } from './coordinator/authority.ts'
 import { Coordinator } from './coordinator/coordinator.ts'
 import { Copies } from './coordinator/copies.ts'
+import { Doubts } from './coordinator/doubts.ts'
 import { defaultLimits, Guard } from './coordinator/guard.ts'
 import { Invalidations } from './coordinator/invalidations.ts'
 import { type Level, TierStack } from './coordinator/tier-stack.ts'
@@ -182,11 +183,13 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
       ? authority && new Guard(authority.name, clock, events, limits)
       : levels[authority.depth]?.guard
   const invalidations = new Invalidations(clock, bus !== undefined)
-  const stack = new TierStack({ levels, authority, authorityGuard, codec, invalidations, events })
+  const doubts = new Doubts()
+  const stack = new TierStack({ levels, authority, authorityGuard, codec, invalidations, doubts, events })
   const l1 = options.l1 === false ? undefined : createFirstLevel(options.l1, bus, clock, random)
   const origin = Array.from(random.bytes(8), (byte) => byte.toString(16).padStart(2, '0')).join('')
   const coordinator = new Coordinator({
     copies: new Copies({ l1, invalidations, hasBus: bus !== undefined, clock, scope }),
+    doubts,
     stack,
     authority,
     bus,

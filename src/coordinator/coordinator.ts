@@ -22,6 +22,7 @@ import { partitionOf, type Stamp } from '../stamp.ts'
 import type { Mutation } from '../tiers/ledger.ts'
 import type { Authority } from './authority.ts'
 import type { Copies, HeldValue } from './copies.ts'
+import type { Doubts } from './doubts.ts'
 import { encodeEnvelope } from './envelope.ts'
 import type { Guard } from './guard.ts'
 import { Inbound, type InboundTarget } from './inbound.ts'
@@ -33,6 +34,7 @@ import type { Found, TierStack } from './tier-stack.ts'
 /** What the coordinator works with, all wired. */
 export interface CoordinatorParts {
   readonly copies: Copies
+  readonly doubts: Doubts
   readonly stack: TierStack
   readonly authority: Authority | undefined
   readonly bus: Bus | undefined
@@ -85,6 +87,7 @@ const MOST_UNSETTLED = 4_096
 /** The one who decides, for one cache. */
 export class Coordinator implements InboundTarget {
   readonly #copies: Copies
+  readonly #doubts: Doubts
   readonly #stack: TierStack
   readonly #authority: Authority | undefined
   readonly #inbound: Inbound | undefined
@@ -99,6 +102,7 @@ export class Coordinator implements InboundTarget {
   readonly #marks = new Marks()
   readonly #reads: SingleFlight
   readonly #flights: SingleFlight
+  readonly #retries: SingleFlight
   /** Mutations and refreshes under way, for `close`. */
   readonly #work = new Set<Promise<unknown>>()
   readonly counts: CoordinatorCounts = { loads: 0, loadFailures: 0, loadsOvertaken: 0, staleServed: 0 }
@@ -110,6 +114,7 @@ export class Coordinator implements InboundTarget {
 
   constructor(parts: CoordinatorParts) {
     this.#copies = parts.copies
+    this.#doubts = parts.doubts
     this.#stack = parts.stack
     this.#authority = parts.authority
     this.#codec = parts.codec
@@ -121,6 +126,7 @@ export class Coordinator implements InboundTarget {
     const joinableMs = parts.bus === undefined ? Number.POSITIVE_INFINITY : parts.leaseMs
     this.#reads = new SingleFlight(parts.clock, joinableMs)
     this.#flights = new SingleFlight(parts.clock, joinableMs)
+    this.#retries = new SingleFlight(parts.clock, Number.POSITIVE_INFINITY)
     const { authority, bus, busGuard } = parts
     if (bus !== undefined && busGuard !== undefined && authority !== undefined) {
       this.#inbound = new Inbound({ ...parts, bus, guard: busGuard, ledger: authority.ledger, target: this })
@@ -146,12 +152,13 @@ export class Coordinator implements InboundTarget {
       if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
       return undefined
     }
+    const tried = new Set<string>()
     for (
-      let pending = this.#pendingOn([subject]);
-      pending !== undefined;
-      pending = this.#pendingOn([subject])
+      let before = this.#beforeReading([subject], tried);
+      before !== undefined;
+      before = this.#beforeReading([subject], tried)
     ) {
-      await pending
+      await before
       // What was pending may have left its value in L1.
       const value = this.hit(key, scope)
       if (value !== undefined) return value
@@ -169,8 +176,13 @@ export class Coordinator implements InboundTarget {
       if (value === undefined) missing.push(this.#subject(key, scope))
       values.set(key, value)
     }
-    for (let pending = this.#pendingOn(missing); pending !== undefined; pending = this.#pendingOn(missing)) {
-      await pending
+    const tried = new Set<string>()
+    for (
+      let before = this.#beforeReading(missing, tried);
+      before !== undefined;
+      before = this.#beforeReading(missing, tried)
+    ) {
+      await before
       missing = missing.filter(({ key }) => {
         const value = this.hit(key, scope)
         values.set(key, value)
@@ -190,12 +202,13 @@ export class Coordinator implements InboundTarget {
   async getOrSet(key: Key, scope: KeyScope, load: Loader<unknown>, call: ResolvedCall): Promise<unknown> {
     const subject = this.#subject(key, scope)
     const lifetime = lifetimeOf(call)
+    const tried = new Set<string>()
     for (
-      let pending = this.#pendingOn([subject]);
-      pending !== undefined;
-      pending = this.#pendingOn([subject])
+      let before = this.#beforeReading([subject], tried);
+      before !== undefined;
+      before = this.#beforeReading([subject], tried)
     ) {
-      await pending
+      await before
       const value = this.hit(key, scope)
       if (value !== undefined) return value
     }
@@ -269,8 +282,10 @@ export class Coordinator implements InboundTarget {
       try {
         await turn.ready
         const { stamp } = await this.#commit(mutation)
+        this.#doubts.liftAll()
         await this.#stack.follow(mutation, stamp)
       } catch (error) {
+        this.#doubts.addAll()
         await this.#stack.follow(mutation, undefined)
         throw error
       } finally {
@@ -314,6 +329,8 @@ export class Coordinator implements InboundTarget {
     for (const stored of keys) {
       if (!stored.startsWith(this.#scope.prefix)) continue
       this.#overtake(stored)
+      // What others did may be older than what was called here; what was done here after all is not.
+      if (origin === this.#origin) this.#doubts.lift(stored)
       const key = this.#copies.invalidate(stored, stamp)
       if (this.#events.hears('entry.invalidated')) this.#events.tell('entry.invalidated', { key, origin })
     }
@@ -510,9 +527,19 @@ export class Coordinator implements InboundTarget {
     })
   }
 
-  /** Until nothing is pending, no level may answer; see `Marks.pendingOn` for how to wait. */
-  #pendingOn(subjects: readonly Subject[]): Promise<unknown> | undefined {
-    return this.#marks.pendingOn(subjects.map(({ stored }) => stored))
+  /**
+   * What has to be awaited before any level may answer; `undefined` when nothing has. Ask again afterwards, and begin
+   * to read in the same turn in which there is nothing left (see `Marks.pendingOn`).
+   *
+   * @param tried - Keys in doubt about which the authority was asked already, for this read.
+   */
+  #beforeReading(subjects: readonly Subject[], tried: Set<string>): Promise<unknown> | undefined {
+    const pending = this.#marks.pendingOn(subjects.map(({ stored }) => stored))
+    if (pending !== undefined) return pending
+    const doubted = subjects.filter(({ stored }) => this.#doubts.has(stored) && !tried.has(stored))
+    if (doubted.length === 0) return undefined
+    for (const { stored } of doubted) tried.add(stored)
+    return Promise.all(doubted.map((subject) => this.#retry(subject)))
   }
 
   // Writing
@@ -527,6 +554,18 @@ export class Coordinator implements InboundTarget {
     }
     const existed = await this.#mutate(subject, { op: 'delete', key: subject.stored }, undefined)
     return existed || (held && this.#stack.levels.length === 0)
+  }
+
+  /**
+   * Says again, as a removal, what the authority did not take. Until it has, a value that is loaded here and stored
+   * there could be followed by an older one that somebody else began to load before: nothing would be in between
+   * that refuses it. When it fails again the key stays in doubt.
+   */
+  #retry(subject: Subject): Promise<unknown> {
+    const isAll = this.#doubts.isAll
+    return this.#retries
+      .run<unknown>(isAll ? '' : subject.stored, () => (isAll ? this.clear() : this.#delete(subject)))
+      .catch(() => {})
   }
 
   /** The four steps of a mutation: pending, commit, copies, no longer pending. */
@@ -546,6 +585,7 @@ export class Coordinator implements InboundTarget {
       try {
         await turn.ready
         const committed = await this.#commit(mutation)
+        this.#doubts.lift(stored)
         if (committed.stamp !== undefined) this.#copies.note(stored, committed.stamp)
         await this.#stack.follow(turn.isLatest() ? mutation : remove, committed.stamp)
         if (install !== undefined && turn.isLatest()) {
@@ -554,6 +594,7 @@ export class Coordinator implements InboundTarget {
         }
         return committed.existed
       } catch (error) {
+        this.#doubts.add(stored)
         await this.#stack.follow(remove, undefined)
         throw error
       } finally {

@@ -12,6 +12,7 @@ import type { Stamp } from '../stamp.ts'
 import type { Committed, Mutation, Origin } from '../tiers/ledger.ts'
 import type { Tier, TierEntry } from '../tiers/tier.ts'
 import type { Authority } from './authority.ts'
+import type { Doubts } from './doubts.ts'
 import { decodeEnvelope } from './envelope.ts'
 import type { Guard } from './guard.ts'
 import type { Invalidations } from './invalidations.ts'
@@ -57,6 +58,7 @@ export class TierStack {
   readonly #authorityGuard: Guard | undefined
   readonly #codec: Codec
   readonly #invalidations: Invalidations
+  readonly #doubts: Doubts
   readonly #events: Events
 
   constructor(parts: {
@@ -66,6 +68,7 @@ export class TierStack {
     authorityGuard: Guard | undefined
     codec: Codec
     invalidations: Invalidations
+    doubts: Doubts
     events: Events
   }) {
     this.levels = parts.levels
@@ -73,6 +76,7 @@ export class TierStack {
     this.#authorityGuard = parts.authorityGuard
     this.#codec = parts.codec
     this.#invalidations = parts.invalidations
+    this.#doubts = parts.doubts
     this.#events = parts.events
   }
 
@@ -256,7 +260,7 @@ export class TierStack {
     level: Level,
     depth: number,
   ): Found | undefined {
-    if (entry === undefined) return undefined
+    if (entry === undefined || this.#doubts.has(stored)) return undefined
     if (this.#isCopy(depth) && !this.#invalidations.allows(stored, entry.stamp)) return undefined
     try {
       const { value, staleMs } = decodeEnvelope(this.#codec, entry.bytes)
