@@ -15,6 +15,7 @@ import type { Codec } from '../codecs/codec.ts'
 import { type Lifetime, staleMsOf } from '../entry.ts'
 import { CacheError } from '../errors.ts'
 import { checkKey, type Key, type KeyScope, l1KeyOf, partitionTextOf, storedKey } from '../key.ts'
+import type { Message } from '../message.ts'
 import type { Events, Level } from '../metrics/events.ts'
 import type { ResolvedCall } from '../options.ts'
 import type { Random } from '../random.ts'
@@ -274,6 +275,7 @@ export class Coordinator implements InboundTarget {
   async clear(): Promise<void> {
     this.#refuseIfClosed()
     const turn = this.#marks.mutateAll()
+    const serial = ++this.#serial
     this.#flights.forgetAll()
     this.#reads.forgetAll()
     this.#copies.clear()
@@ -281,11 +283,11 @@ export class Coordinator implements InboundTarget {
     await this.#working(async () => {
       try {
         await turn.ready
-        const { stamp } = await this.#commit(mutation)
-        this.#doubts.liftAll()
+        const { stamp } = await this.#commit(mutation, serial)
+        this.#doubts.liftAll(serial)
         await this.#stack.follow(mutation, stamp)
       } catch (error) {
-        this.#doubts.addAll()
+        this.#doubts.addAll(serial)
         await this.#stack.follow(mutation, undefined)
         throw error
       } finally {
@@ -325,12 +327,12 @@ export class Coordinator implements InboundTarget {
 
   // What the bus tells (InboundTarget)
 
-  dropKeys(keys: readonly string[], stamp: Stamp, origin: string): void {
+  dropKeys({ keys, stamp, origin, serial }: Message): void {
     for (const stored of keys) {
       if (!stored.startsWith(this.#scope.prefix)) continue
       this.#overtake(stored)
       // What others did may be older than what was called here; what was done here after all is not.
-      if (origin === this.#origin) this.#doubts.lift(stored)
+      if (origin === this.#origin) this.#doubts.lift(stored, serial)
       const key = this.#copies.invalidate(stored, stamp)
       if (this.#events.hears('entry.invalidated')) this.#events.tell('entry.invalidated', { key, origin })
     }
@@ -576,6 +578,7 @@ export class Coordinator implements InboundTarget {
   ): Promise<boolean> {
     const { key, l1Key, stored } = subject
     const turn = this.#marks.mutate(stored)
+    const serial = ++this.#serial
     this.#flights.forget(stored)
     this.#reads.forget(stored)
     this.#copies.hide(l1Key)
@@ -584,8 +587,8 @@ export class Coordinator implements InboundTarget {
     const existed = await this.#working(async () => {
       try {
         await turn.ready
-        const committed = await this.#commit(mutation)
-        this.#doubts.lift(stored)
+        const committed = await this.#commit(mutation, serial)
+        this.#doubts.lift(stored, serial)
         if (committed.stamp !== undefined) this.#copies.note(stored, committed.stamp)
         await this.#stack.follow(turn.isLatest() ? mutation : remove, committed.stamp)
         if (install !== undefined && turn.isLatest()) {
@@ -594,7 +597,7 @@ export class Coordinator implements InboundTarget {
         }
         return committed.existed
       } catch (error) {
-        this.#doubts.add(stored)
+        this.#doubts.add(stored, serial)
         await this.#stack.follow(remove, undefined)
         throw error
       } finally {
@@ -664,8 +667,7 @@ export class Coordinator implements InboundTarget {
     return this.#inbound?.heard(partitionOf(partitionTextOf(stored), this.#authority.ledger.partitions))
   }
 
-  async #commit(mutation: Mutation): Promise<{ stamp: Stamp | undefined; existed: boolean }> {
-    const serial = ++this.#serial
+  async #commit(mutation: Mutation, serial: number): Promise<{ stamp: Stamp | undefined; existed: boolean }> {
     try {
       return await this.#stack.commit(mutation, { id: this.#origin, serial })
     } catch (error) {

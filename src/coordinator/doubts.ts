@@ -4,17 +4,21 @@
 // was taken, the one in doubt or a later one; the next read begins with trying that. Other processes were promised
 // nothing, and go on.
 //
-// A `clear` that was not taken puts every key in doubt; then the keys are kept that are in doubt no more. Both sets
-// are bounded. What is over the bound is in doubt, which costs a load, never an old answer.
+// Mutations are numbered, since they can be heard of late: that an earlier one was taken after all says nothing of a
+// later one. A `clear` that was not taken puts every key in doubt; then the keys are kept that are in doubt no more.
+// All is bounded. What is over the bound is in doubt, which costs a load, never an old answer.
 
 const MOST_KEYS = 16_384
 
 /** What this process does not believe of its tiers. */
 export class Doubts {
   readonly #mostKeys: number
-  /** Keys in doubt; or, when all are, those that are not. */
-  #keys = new Set<string>()
-  #isAll = false
+  /** Keys in doubt, with the number of the last mutation that was not taken. */
+  readonly #keys = new Map<string, number>()
+  /** The number of a mutation of all keys that was not taken; `undefined` when there is none. */
+  #allSince: number | undefined
+  /** Keys of which a mutation after `#allSince` was taken. */
+  readonly #lifted = new Set<string>()
 
   constructor(mostKeys: number = MOST_KEYS) {
     this.#mostKeys = mostKeys
@@ -22,39 +26,40 @@ export class Doubts {
 
   /** Whether what the tiers hold under `key` may be from before a mutation called here. */
   has(key: string): boolean {
-    return this.#keys.has(key) !== this.#isAll
+    return this.#keys.has(key) || (this.#allSince !== undefined && !this.#lifted.has(key))
   }
 
   /** Whether everything was put in doubt at once. */
   get isAll(): boolean {
-    return this.#isAll
+    return this.#allSince !== undefined
   }
 
-  /** A mutation of `key` was not taken. */
-  add(key: string): void {
-    if (this.#isAll) {
-      this.#keys.delete(key)
-      return
+  /** Mutation `serial`, of `key`, was not taken. */
+  add(key: string, serial: number): void {
+    this.#keys.set(key, serial)
+    if (this.#keys.size > this.#mostKeys) this.addAll(serial)
+  }
+
+  /** Mutation `serial`, of all keys, was not taken. */
+  addAll(serial: number): void {
+    this.#allSince = serial
+    this.#keys.clear()
+    this.#lifted.clear()
+  }
+
+  /** Mutation `serial`, of `key`, was taken. */
+  lift(key: string, serial: number): void {
+    if ((this.#keys.get(key) ?? serial) <= serial) this.#keys.delete(key)
+    if (this.#allSince !== undefined && this.#allSince < serial && this.#lifted.size < this.#mostKeys) {
+      this.#lifted.add(key)
     }
-    this.#keys.add(key)
-    if (this.#keys.size > this.#mostKeys) this.addAll()
   }
 
-  /** A mutation of all keys was not taken. */
-  addAll(): void {
-    this.#isAll = true
-    this.#keys = new Set()
-  }
-
-  /** A mutation of `key` was taken. */
-  lift(key: string): void {
-    if (!this.#isAll) this.#keys.delete(key)
-    else if (this.#keys.size < this.#mostKeys) this.#keys.add(key)
-  }
-
-  /** A mutation of all keys was taken. */
-  liftAll(): void {
-    this.#isAll = false
-    this.#keys = new Set()
+  /** Mutation `serial`, of all keys, was taken. */
+  liftAll(serial: number): void {
+    for (const [key, since] of this.#keys) if (since <= serial) this.#keys.delete(key)
+    if (this.#allSince === undefined || this.#allSince > serial) return
+    this.#allSince = undefined
+    this.#lifted.clear()
   }
 }

@@ -20,8 +20,8 @@ import { Lease } from './lease.ts'
 
 /** What inbound messages act on. */
 export interface InboundTarget {
-  /** Another process changed these stored keys. */
-  dropKeys(keys: readonly string[], stamp: Stamp, origin: string): void
+  /** These stored keys were changed by another process, or here by a mutation that was given up. */
+  dropKeys(message: Message): void
   /** Every key with this prefix was cleared, in the partition of `stamp` (others get a message of their own). */
   clearPrefix(prefix: string, stamp: Stamp, isNews: boolean): void
   /** Whether a mutation of this cache was given up, so that its outcome is not known. */
@@ -214,7 +214,7 @@ export class Inbound implements BusListener {
     // told for every partition, and only so are copies judged that a narrower tier failed to remove.
     const isNews = message.origin !== origin || target.isUnsettled(message.serial)
     if (message.op === 'clear') target.clearPrefix(message.keys[0] ?? '', message.stamp, isNews)
-    else if (isNews) target.dropKeys(message.keys, message.stamp, message.origin)
+    else if (isNews) target.dropKeys(message)
   }
 
   #connect(provenAt: number | undefined): void {

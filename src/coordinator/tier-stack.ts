@@ -83,6 +83,8 @@ export class TierStack {
   /** Asks tier after tier for each key; one call per tier. Answers in the order of the keys. */
   async read(keys: readonly Key[], stored: readonly string[]): Promise<Reading[]> {
     const readings: Reading[] = stored.map(() => ({ found: undefined, asOf: undefined }))
+    // Now, and not when the answers are there: a doubt that is lifted meanwhile was right about what was read before.
+    const isDoubted = stored.map((key) => this.#doubts.has(key))
     let open = stored.map((_, place) => place)
     for (const [depth, level] of this.levels.entries()) {
       if (open.length === 0) return readings
@@ -91,7 +93,8 @@ export class TierStack {
         ? await this.#readAuthority(wanted, open, readings)
         : await this.#readTier(level, wanted)
       open = open.filter((place, turn) => {
-        const found = this.#open(keys[place] as Key, wanted[turn] as string, entries[turn], level, depth)
+        const entry = isDoubted[place] ? undefined : entries[turn]
+        const found = this.#open(keys[place] as Key, wanted[turn] as string, entry, level, depth)
         if (found === undefined) {
           level.misses++
           return true
@@ -260,7 +263,7 @@ export class TierStack {
     level: Level,
     depth: number,
   ): Found | undefined {
-    if (entry === undefined || this.#doubts.has(stored)) return undefined
+    if (entry === undefined) return undefined
     if (this.#isCopy(depth) && !this.#invalidations.allows(stored, entry.stamp)) return undefined
     try {
       const { value, staleMs } = decodeEnvelope(this.#codec, entry.bytes)

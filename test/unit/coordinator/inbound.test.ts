@@ -41,7 +41,7 @@ async function listening({
   const floors: Stamp[] = []
   let goodUntil = Number.NEGATIVE_INFINITY
   const target: InboundTarget = {
-    dropKeys: (keys, stamp) => told.push(`drop ${keys} at ${stamp.sequence}`),
+    dropKeys: ({ keys, stamp }) => told.push(`drop ${keys} at ${stamp.sequence}`),
     clearPrefix: (prefix, stamp, isNews) =>
       told.push(`clear ${prefix} at ${stamp.sequence}${isNews ? '' : ', no news'}`),
     isUnsettled: (serial) => serial === 99,
