@@ -19,6 +19,7 @@ import {
   keyWordOf,
   lengthIn,
   NONE,
+  policyByteOf,
   stampAt,
   TWO_BYTE,
   usableUntilOf,
@@ -32,8 +33,10 @@ import {
   FREE_SLOT_AT,
   flags,
   growTo,
+  LRU,
   maxEntries,
   partitionCount,
+  policyNumber,
   REMOVAL_LIMIT,
   REMOVAL_SPARE,
   recencyAt,
@@ -45,7 +48,9 @@ import {
   wheelAt,
 } from './layout'
 import { before, behind, isHead } from './list'
+import { markOf } from './policies/marks'
 import * as policy from './policies/policy'
+import * as queues from './policies/queues'
 import { keyBlockOf, keyBytesOf, removalCount } from './removals'
 import * as stats from './stats'
 import * as table from './table'
@@ -105,20 +110,38 @@ function checkSlots(): i32 {
   return listed == used - live ? 0 : FREE_SLOTS_BROKEN
 }
 
-/** The policy's walk meets every live entry once, and links agree in both directions. */
+/** The policy's walk meets every live entry once, each in the queue it belongs to. */
 function checkPolicy(): i32 {
   const size = load<u32>(SIZE_AT)
-  let met: u32 = 0
-  let newer = NONE
-  let slot = policy.nextOlder(NONE)
-  while (!isHead(slot)) {
-    if (slot >= maxEntries || !isLive(slot) || before(recencyAt, slot) != newer) return POLICY_BROKEN
-    met += 1
-    if (met > size) return POLICY_BROKEN
-    newer = slot
-    slot = policy.nextOlder(slot)
+  let walked: u32 = 0
+  for (let slot = policy.nextOlder(NONE); !isHead(slot); slot = policy.nextOlder(slot)) {
+    walked += 1
+    if (walked > size || slot >= maxEntries || !isLive(slot)) return POLICY_BROKEN
   }
-  return met == size ? 0 : POLICY_BROKEN
+  let met: u32 = 0
+  const count = policy.queueCount()
+  for (let queue: u32 = 0; queue < count; ++queue) {
+    const length = checkQueue(queue, size - met)
+    if (length < 0 || (count > 1 && u32(length) != queues.lengthOf(queue))) return POLICY_BROKEN
+    met += length
+  }
+  return walked == size && met == size && policy.isSound() ? 0 : POLICY_BROKEN
+}
+
+/** The length of one queue whose links agree in both directions, else -1. */
+function checkQueue(queue: u32, most: u32): i32 {
+  const head = queues.headOf(queue)
+  let length: u32 = 0
+  let newer = head
+  for (let slot = behind(recencyAt, head); slot != head; slot = behind(recencyAt, slot)) {
+    if (slot >= maxEntries || !isLive(slot) || before(recencyAt, slot) != newer) return -1
+    if (policy.queueCount() > 1 && policyByteOf(slot) != queue) return -1
+    if (policyNumber != LRU && markOf(slot) > policy.markLimit()) return -1
+    length += 1
+    if (length > most) return -1
+    newer = slot
+  }
+  return before(recencyAt, head) == newer ? length : -1
 }
 
 /** The table holds every live slot once, within reach of its home, and counts what passed each bucket. */

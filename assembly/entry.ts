@@ -6,7 +6,7 @@
 //     8      8  freshUntil    f64, milliseconds of the host's monotonic clock; Infinity means never
 //    16      8  usableUntil   f64, likewise; the entry is in the wheel exactly when this is finite
 //    24      4  generation    how often an entry has left this slot
-//    28      1  policy byte   the policy's own
+//    28      1  policy byte   the policy's own: the queue that the entry is in, where there are several
 //    29      3  spare
 //    32     32  key           its bytes, padded with zeros; or its address in the arena when longer
 //
@@ -42,6 +42,7 @@ const KEY_WORD = 4
 const FRESH_UNTIL = 8
 const USABLE_UNTIL = 16
 const GENERATION = 24
+const POLICY_BYTE = 28
 const KEY = 32
 
 export function addressOf(slot: u32): usize {
@@ -127,6 +128,14 @@ export function usableUntilOf(slot: u32): f64 {
 export function setDeadlines(slot: u32, freshUntil: f64, usableUntil: f64): void {
   store<f64>(addressOf(slot), freshUntil, FRESH_UNTIL)
   store<f64>(addressOf(slot), usableUntil, USABLE_UNTIL)
+}
+
+export function policyByteOf(slot: u32): u32 {
+  return load<u8>(addressOf(slot), POLICY_BYTE)
+}
+
+export function setPolicyByte(slot: u32, value: u32): void {
+  store<u8>(addressOf(slot), u8(value), POLICY_BYTE)
 }
 
 /** Where the record itself keeps key bytes. */

@@ -21,7 +21,7 @@ import * as wheel from './wheel'
 
 export { HEADER_AT, REMOVAL_COUNT_AT, SEED_AT, SIZE_AT, STATS_AT } from './layout'
 
-/** 0 when the cache is ready, -1 when the engine refused the memory, -2 when the sizes make no sense. */
+/** `policy` by its number in layout.ts. 0 when the cache is ready, -1 when the engine refused the memory, -2 when the sizes make no sense. */
 export function create(maxEntries: u32, policy: u32, flags: u32, partitions: u32): i32 {
   return store.create(maxEntries, policy, flags, partitions)
 }

@@ -11,6 +11,10 @@
 //         …   recency links    8 bytes per entry, behind the list heads
 //         …   wheel links      8 bytes per entry, behind the bucket heads
 //         …   authority       24 bytes per entry, only where the cache has one
+//         …   policy          what the policy needs beside links and header, and nothing for `lru`:
+//                               marks     1 byte per entry
+//                               sketch    8 to 16 bytes per entry, and a 64th of that for its ages
+//                               ghosts    4-byte cells of evicted keys, one table or two
 //         …   arena           keys too long for their record; the one region that grows, to the end
 //
 // Everything the cache knows lies in this memory. The variables of this file are only addresses worked
@@ -58,7 +62,16 @@ export const ARENA_TOP_AT: u32 = 440
 /** One u32 per size class: the first free block, 0 means none. */
 export const ARENA_LISTS_AT: u32 = 448
 export const ARENA_CLASSES: u32 = 88
+/** The policy's own numbers; which means what is said in the policy's file. */
+export const POLICY_STATE_AT: u32 = 800
+export const POLICY_STATE_BYTES: u32 = 96
 export const HEADER_END: u32 = 1024
+
+/** Which entry makes room; the numbers that `create` takes. */
+export const LRU: u32 = 0
+export const LAZY_TINYLFU: u32 = 1
+export const SIEVE: u32 = 2
+export const S3FIFO: u32 = 3
 
 /** Every evicted or expired entry is recorded with its key, as somebody listens to removals. */
 export const REPORT_KEYS: u32 = 1
@@ -82,6 +95,9 @@ export const WHEEL_LEVELS: u32 = 10
 /** One for each bucket, and one for the entries of buckets that came due. */
 export const WHEEL_HEADS: u32 = 641
 export const AUTHORITY_BYTES: u32 = 24
+/** Four rows of 32 counters. */
+export const SKETCH_BLOCK_BYTES: u32 = 64
+export const GHOST_CELL_BYTES: u32 = 4
 
 /**
  * Entries per bucket on average, of twelve places, in a full cache. Under churn an entry keeps the place it
@@ -106,6 +122,20 @@ export let recencyAt: usize = 0
 /** The links of slot 0; bucket heads lie in front of it. */
 export let wheelAt: usize = 0
 export let authorityAt: usize = 0
+export let policyNumber: u32 = 0
+/** The policy's regions, one behind the other up to `policyEnd`. */
+export let marksAt: usize = 0
+export let sketchAt: usize = 0
+/** One byte for each block of the sketch. */
+export let sketchAgesAt: usize = 0
+/** A power of two, as is `ghostCells`. */
+export let sketchBlocks: u32 = 0
+export let ghostsAt: usize = 0
+/** Cells in one table. */
+export let ghostCells: u32 = 0
+/** How many later evictions a ghost outlives. */
+export let ghostReach: u32 = 0
+export let policyEnd: usize = 0
 export let arenaAt: usize = 0
 
 function aligned(address: u64): u64 {
@@ -117,7 +147,7 @@ function aligned(address: u64): u64 {
  * written, when the memory cannot be had.
  */
 export function reserve(entries: u32, policy: u32, wantedFlags: u32, partitions: u32): bool {
-  const end = place(entries, wantedFlags, partitions)
+  const end = place(entries, policy, wantedFlags, partitions)
   if (!growTo(end)) return false
   store<u32>(MAX_ENTRIES_AT, entries)
   store<u32>(POLICY_AT, policy)
@@ -127,11 +157,12 @@ export function reserve(entries: u32, policy: u32, wantedFlags: u32, partitions:
 }
 
 /** Works out where every region starts; answers where the arena starts, which may be out of reach. */
-function place(entries: u32, wantedFlags: u32, partitions: u32): u64 {
+function place(entries: u32, policy: u32, wantedFlags: u32, partitions: u32): u64 {
   const count = u64(entries)
   const buckets = (count + FILL - 1) / FILL
   let at = aligned(u64(max(u32(__heap_base), HEADER_END)))
   maxEntries = entries
+  policyNumber = policy
   flags = wantedFlags
   partitionCount = partitions
   bucketCount = u32(buckets)
@@ -154,8 +185,44 @@ function place(entries: u32, wantedFlags: u32, partitions: u32): u64 {
   at = aligned(at + count * LINK_BYTES)
   authorityAt = usize(at)
   if (wantedFlags & AUTHORITY) at = aligned(at + count * AUTHORITY_BYTES)
+  at = placePolicy(at, policy, entries)
   arenaAt = usize(at)
   return at
+}
+
+/** Works out the policy's regions; answers where the next region starts. */
+function placePolicy(start: u64, policy: u32, entries: u32): u64 {
+  const count = u64(entries)
+  let at = start
+  marksAt = usize(at)
+  if (policy != LRU) at = aligned(at + count)
+  // Two words of eight counters for each entry, rounded up; one word costs 0.2 points of hit ratio.
+  sketchBlocks = policy == LAZY_TINYLFU ? powerOfTwoFrom((entries + 7) >> 3) : 0
+  sketchAt = usize(at)
+  at += u64(sketchBlocks) * SKETCH_BLOCK_BYTES
+  sketchAgesAt = usize(at)
+  at = aligned(at + sketchBlocks)
+  ghostReach = 0
+  let tables: u32 = 0
+  if (policy == LAZY_TINYLFU) {
+    ghostReach = max(16, entries >> 3)
+    tables = 2
+  } else if (policy == S3FIFO) {
+    // As many ghosts as its main queue has entries.
+    ghostReach = max(1, u32((count * 9) / 10))
+    tables = 1
+  }
+  // At half full, and overwritten where two meet, four ghosts in five are still there at the end of reach.
+  ghostCells = tables == 0 ? 0 : powerOfTwoFrom(ghostReach << 1)
+  ghostsAt = usize(at)
+  at = aligned(at + u64(tables * ghostCells) * GHOST_CELL_BYTES)
+  policyEnd = usize(at)
+  return at
+}
+
+/** The least power of two that is not below `least`, which is at least 1. */
+function powerOfTwoFrom(least: u32): u32 {
+  return least <= 1 ? 1 : u32(1) << (32 - u32(clz(least - 1)))
 }
 
 /** Bytes of linear memory there are now. A u64, as 4 GiB does not fit an address. */

@@ -69,3 +69,17 @@ export function moveAll(links: usize, source: u32, target: u32): void {
   setBefore(links, next, last)
   empty(links, source)
 }
+
+/**
+ * The node behind `node` on a walk through the rings of heads -1, -2, … `rings` of them, in that order; from -1
+ * the first, and -1 at the end.
+ */
+export function nextThrough(links: usize, node: u32, rings: u32): u32 {
+  let next = behind(links, node)
+  while (isHead(next)) {
+    // At the end of a ring stands its own head, and one below it that of the next.
+    if (next == 0 - rings) return 0xffff_ffff
+    next = behind(links, next - 1)
+  }
+  return next
+}

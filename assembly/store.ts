@@ -173,7 +173,7 @@ export function clear(): void {
   }
   if (!areKeysHeld) arena.reset()
   table.reset()
-  policy.reset()
+  policy.clear()
   wheel.reset()
   store<u32>(SIZE_AT, 0)
   store<u32>(USED_SLOTS_AT, 0)
@@ -192,7 +192,8 @@ function insert(freshUntil: f64, usableUntil: f64, now: f64): i32 {
     }
     copyLong(block, bytes)
   }
-  const slot = takeSlot(u32(sign), now)
+  policy.onArrival(u32(sign))
+  const slot = takeSlot(now)
   setSignature(slot, sign)
   if (block != 0) setKeyReference(slot, u32(block))
   else copyInline(inlineKeyAt(slot))
@@ -237,7 +238,7 @@ function setTimes(slot: u32, freshUntil: f64, usableUntil: f64, now: f64): void 
  * A slot for a new entry: one that was freed, else the next that was never used, else that of an entry
  * that is due, else a victim's.
  */
-function takeSlot(hash: u32, now: f64): u32 {
+function takeSlot(now: f64): u32 {
   let slot = takeFree()
   if (slot != NONE) return slot
   const used = load<u32>(USED_SLOTS_AT)
@@ -249,7 +250,7 @@ function takeSlot(hash: u32, now: f64): u32 {
     slot = takeFree()
     if (slot != NONE) return slot
   }
-  return evict(hash)
+  return evict(now)
 }
 
 function takeFree(): u32 {
@@ -260,8 +261,8 @@ function takeFree(): u32 {
   return slot
 }
 
-function evict(hash: u32): u32 {
-  const slot = policy.victim(hash)
+function evict(now: f64): u32 {
+  const slot = policy.victim(now)
   stats.count(stats.EVICTIONS)
   detach(slot)
   if (flags & REPORT_KEYS) removals.record(slot, removals.EVICTED)

@@ -9,6 +9,8 @@ import { hashBytes, mixSeed } from './hash'
 import { copyInline, currentKey, stageInteger as stageNumber } from './keys'
 import * as layout from './layout'
 import * as list from './list'
+import * as ghost from './policies/ghost'
+import * as sketch from './policies/sketch'
 import * as table from './table'
 import * as wheel from './wheel'
 
@@ -100,6 +102,31 @@ export function wheelNextDue(now: f64): i32 {
 
 export function wheelPlaceAgain(slot: u32, now: f64): void {
   wheel.placeAgain(slot, now)
+}
+
+export function sketchAdd(hash: u32, units: u32): void {
+  sketch.add(hash, units)
+}
+
+export function sketchEstimate(hash: u32): u32 {
+  return sketch.estimate(hash)
+}
+
+export function ghostNote(table: u32, hash: u32): void {
+  ghost.note(table, hash)
+}
+
+export function ghostTake(table: u32, hash: u32): i32 {
+  return i32(ghost.take(table, hash))
+}
+
+/** Where the policy's own memory starts. */
+export function marksAt(): usize {
+  return layout.marksAt
+}
+
+export function policyEnd(): usize {
+  return layout.policyEnd
 }
 
 export function arenaAllocate(bytes: u32): usize {

@@ -69,8 +69,8 @@ const contracts = {
 /** The floors of the core, from the ground up: a file imports from floors below its own and nowhere else. */
 const floors = [
   ['layout'],
-  ['entry', 'hash', 'list', 'stats', 'arena', 'policies/sketch'],
-  ['keys', 'partitions', 'removals', 'wheel'],
+  ['entry', 'hash', 'list', 'stats', 'arena', 'policies/marks', 'policies/sketch', 'policies/ghost'],
+  ['keys', 'partitions', 'removals', 'wheel', 'policies/queues'],
   ['policies/lru', 'policies/sieve', 'policies/lazy-tinylfu', 'policies/s3fifo', 'policies/gdsf'],
   ['policies/policy', 'table'],
   ['store'],

@@ -14,6 +14,7 @@ import { Invalidations } from './coordinator/invalidations.ts'
 import { type Level, TierStack } from './coordinator/tier-stack.ts'
 import { MAX_ENTRIES } from './core/core.ts'
 import { isPrecompiled } from './core/module.ts'
+import { checkPolicy, defaultPolicy, type EvictionPolicy } from './core/policies.ts'
 import { type Duration, describe, toMs } from './duration.ts'
 import { type KeyVersion, keyScope } from './key.ts'
 import { L1 } from './l1/l1.ts'
@@ -25,11 +26,18 @@ import type { Tier } from './tiers/tier.ts'
 /** Options of the first level within a cache. */
 export interface CacheL1Options {
   /**
-   * The most entries held in this process, 1 to 67,108,863. One more evicts the least recently used.
+   * The most entries held in this process, 1 to 67,108,863. One more evicts the one that `policy` names.
    *
    * @defaultValue `10_000`
    */
   maxEntries?: number
+
+  /**
+   * Which entry is evicted, as in `createL1`.
+   *
+   * @defaultValue `'lazy-tinylfu'`
+   */
+  policy?: EvictionPolicy
 }
 
 /** Options of `createCache`. */
@@ -247,9 +255,10 @@ function createFirstLevel(
   clock: Clock,
   random: Random,
 ): L1<unknown> {
-  if (options !== undefined) checkNames(options, ['maxEntries'], 'l1')
+  if (options !== undefined) checkNames(options, ['maxEntries', 'policy'], 'l1')
   return new L1<unknown>({
     maxEntries: checkCount(options?.maxEntries ?? DEFAULT_L1_ENTRIES, 'l1.maxEntries', 1, MAX_ENTRIES),
+    policy: checkPolicy(options?.policy ?? defaultPolicy, 'l1.policy'),
     ttlMs: Number.POSITIVE_INFINITY,
     // The coordinator brings the exact time with each look; a shared reading could outlive a lease.
     clockResolutionMs: 0,

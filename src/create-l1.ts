@@ -4,11 +4,13 @@
 import { type Clock, systemClock } from './clock.ts'
 import { MAX_ENTRIES } from './core/core.ts'
 import { isPrecompiled } from './core/module.ts'
+import { checkPolicy, defaultPolicy, type EvictionPolicy } from './core/policies.ts'
 import { type Duration, describe, toMs } from './duration.ts'
 import { L1, type RemovalListener } from './l1/l1.ts'
 import { checkClock, checkCount, checkNames, ttlMsOf } from './options.ts'
 import { type Random, systemRandom } from './random.ts'
 
+export type { EvictionPolicy } from './core/policies.ts'
 export type { Key } from './key.ts'
 export type { L1, L1CallOptions, L1Stats, RemovalCause, RemovalListener } from './l1/l1.ts'
 
@@ -28,11 +30,12 @@ export interface L1Options<V> {
   ttl?: Duration | null
 
   /**
-   * Which entry is evicted: `'lru'`, the one whose last use is the longest ago.
+   * Which entry is evicted. `'lru'`, the one whose last use is the longest ago, is what many expect and what is
+   * easiest to foresee; the default keeps what is asked for often, and hits more.
    *
-   * @defaultValue `'lru'`
+   * @defaultValue `'lazy-tinylfu'`
    */
-  policy?: 'lru'
+  policy?: EvictionPolicy
 
   /**
    * How values are held: `'reference'`, as the objects they are.
@@ -105,14 +108,13 @@ export function createL1<V>(options: L1Options<V>): L1<V> {
   const {
     maxEntries,
     ttl = null,
-    policy = 'lru',
+    policy = defaultPolicy,
     values = 'reference',
     onRemoval,
     clockResolution = isPrecompiled ? 0 : 1,
     clock = systemClock,
     random = systemRandom,
   } = options
-  if (policy !== 'lru') throw new TypeError(`policy: ${describe(policy)} is not a policy; there is 'lru'`)
   if (values !== 'reference') {
     throw new TypeError(`values: ${describe(values)} is not a way to hold values; there is 'reference'`)
   }
@@ -124,6 +126,7 @@ export function createL1<V>(options: L1Options<V>): L1<V> {
   }
   return new L1<V>({
     maxEntries: checkCount(maxEntries, 'maxEntries', 1, MAX_ENTRIES),
+    policy: checkPolicy(policy, 'policy'),
     ttlMs: ttlMsOf(ttl),
     clockResolutionMs: toMs(clockResolution, 'clockResolution'),
     hasTimers: !isPrecompiled,

@@ -6,6 +6,7 @@ export type { Cache, CacheHealth, CacheStats, L1View, ReadOptions, TierStats } f
 export type { Clock, Timer } from './clock.ts'
 export type { Codec } from './codecs/codec.ts'
 export type { Loader, LoaderContext } from './coordinator/loading.ts'
+export type { EvictionPolicy } from './core/policies.ts'
 export { type CacheL1Options, type CacheOptions, createCache } from './create-cache.ts'
 export type { Duration, DurationUnit } from './duration.ts'
 export { CacheError, type CacheErrorCode, type CacheErrorDetails } from './errors.ts'

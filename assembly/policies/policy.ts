@@ -1,47 +1,93 @@
 // Which entry makes room: what a policy has to answer, and who answers it in this cache.
 //
-// A policy is a file of functions with these names over links, heads and one byte per entry; the store
-// calls them through here and knows no policy by name. To add one: write its file, give it the next
-// number, and add its branch to each function below. The number is fixed at creation, so the branch is
-// predicted and costs nothing that was measured.
+// A policy is a file of functions with these names over links, a queue number and a mark per entry; the
+// store calls them through here and knows no policy by name. To add one: write its file, give it the next
+// number in layout.ts and the memory it needs there, and add its branch to each function below. The number
+// is fixed at creation, so the branches are predicted; a hit takes one of two.
 //
-//   reset()          forget every entry
-//   onInsert(slot)   a new entry; its hash is in its record
+//   reset()          forget every entry; the policy's memory is zero
+//   onArrival(hash)  a key that is not here is about to come
+//   victim(now)      which entry leaves so that it can, in a full cache. What a policy remembers of evicted
+//                    keys is noted here, since onRemove does not say why. An entry that is past its
+//                    deadline leaves without a contest and is not remembered
+//   onInsert(slot)   it has come; its hash is in its record
 //   onHit(slot)      it was read, written again or touched
 //   onRemove(slot)   it leaves, for whatever reason; the record is still whole
-//   victim(hash)     which entry should leave so that a key with this hash can come; the cache is not
-//                    empty. What a policy remembers of evicted keys is noted here, since onRemove
-//                    does not say why
 //   nextOlder(slot)  a walk over all entries, the one to keep longest first; -1 starts and ends it
 
+import { LAZY_TINYLFU, LRU, marksAt, policyEnd, policyNumber, S3FIFO, SIEVE } from '../layout'
+import * as lazyTinyLfu from './lazy-tinylfu'
 import * as lru from './lru'
-
-export const LRU: u32 = 0
+import * as marks from './marks'
+import * as s3fifo from './s3fifo'
+import * as sieve from './sieve'
 
 export function isKnown(policy: u32): bool {
-  return policy == LRU
+  return policy <= S3FIFO
 }
 
 export function reset(): void {
-  lru.reset()
+  if (policyNumber == LRU) lru.reset()
+  else if (policyNumber == LAZY_TINYLFU) lazyTinyLfu.reset()
+  else if (policyNumber == SIEVE) sieve.reset()
+  else s3fifo.reset()
+}
+
+/** As `reset`, in memory that has been used. */
+export function clear(): void {
+  memory.fill(marksAt, 0, policyEnd - marksAt)
+  reset()
+}
+
+export function onArrival(hash: u32): void {
+  if (policyNumber == LAZY_TINYLFU) lazyTinyLfu.onArrival(hash)
+  else if (policyNumber == S3FIFO) s3fifo.onArrival(hash)
+}
+
+export function victim(now: f64): u32 {
+  if (policyNumber == LRU) return lru.victim()
+  if (policyNumber == LAZY_TINYLFU) return lazyTinyLfu.victim(now)
+  return policyNumber == SIEVE ? sieve.victim(now) : s3fifo.victim(now)
 }
 
 export function onInsert(slot: u32): void {
-  lru.onInsert(slot)
+  if (policyNumber == LRU) lru.onInsert(slot)
+  else if (policyNumber == LAZY_TINYLFU) lazyTinyLfu.onInsert(slot)
+  else if (policyNumber == SIEVE) sieve.onInsert(slot)
+  else s3fifo.onInsert(slot)
 }
 
 export function onHit(slot: u32): void {
-  lru.onHit(slot)
+  if (policyNumber == LRU) lru.onHit(slot)
+  else marks.count(slot, markLimit())
 }
 
 export function onRemove(slot: u32): void {
-  lru.onRemove(slot)
-}
-
-export function victim(_hash: u32): u32 {
-  return lru.victim()
+  if (policyNumber == LRU) lru.onRemove(slot)
+  else if (policyNumber == LAZY_TINYLFU) lazyTinyLfu.onRemove(slot)
+  else if (policyNumber == SIEVE) sieve.onRemove(slot)
+  else s3fifo.onRemove(slot)
 }
 
 export function nextOlder(slot: u32): u32 {
-  return lru.nextOlder(slot)
+  if (policyNumber == LRU) return lru.nextOlder(slot)
+  if (policyNumber == LAZY_TINYLFU) return lazyTinyLfu.nextOlder(slot)
+  return policyNumber == SIEVE ? sieve.nextOlder(slot) : s3fifo.nextOlder(slot)
+}
+
+/** How many hits of an entry are told apart, where hits leave marks. */
+export function markLimit(): u32 {
+  return policyNumber == SIEVE ? sieve.MARK_LIMIT : s3fifo.MARK_LIMIT
+}
+
+/** For the checker: how many queues there are. With more than one, an entry says which it is in. */
+export function queueCount(): u32 {
+  if (policyNumber == LAZY_TINYLFU) return lazyTinyLfu.QUEUES
+  return policyNumber == S3FIFO ? s3fifo.QUEUES : 1
+}
+
+/** For the checker: what the policy itself says of its state. */
+export function isSound(): bool {
+  if (policyNumber == LAZY_TINYLFU) return lazyTinyLfu.isSound()
+  return policyNumber == SIEVE ? sieve.isSound() : true
 }

@@ -14,11 +14,13 @@ import type { Random } from '../random.ts'
 import type { CoreExports } from './exports.ts'
 import { MAX_KEY_LENGTH, Memory } from './memory.ts'
 import { type CoreInstance, instantiateCore } from './module.ts'
+import { type EvictionPolicy, policyNumbers } from './policies.ts'
 
 /** How a core is made. */
 export interface CoreOptions {
   /** Between 1 and `MAX_ENTRIES`. */
   readonly maxEntries: number
+  readonly policy: EvictionPolicy
   /** Evicted entries are reported with their keys; without it only slots that stay free are reported. */
   readonly reportsKeys: boolean
   /** Number of partitions of a cache with an authority; 0 leaves the authority block out. */
@@ -56,7 +58,6 @@ export const EVICTED = 0
 /** Because of its deadline. */
 export const EXPIRED = 1
 
-const POLICY_LRU = 0
 const REPORT_KEYS = 1
 const AUTHORITY = 2
 
@@ -101,12 +102,13 @@ export class Core {
   readonly #setInteger: CoreExports['setInteger']
 
   /** @throws RangeError when the engine does not grant the memory that `maxEntries` takes. */
-  constructor({ maxEntries, reportsKeys, partitions, random, instance = instantiateCore() }: CoreOptions) {
+  constructor(options: CoreOptions) {
+    const { maxEntries, policy, reportsKeys, partitions, random, instance = instantiateCore() } = options
     const core = instance.exports
     // Before `create`, which makes the hash of this instance out of it.
     new Uint8Array(core.memory.buffer).set(random.bytes(SEED_BYTES), core.SEED_AT.value)
     const flags = (reportsKeys ? REPORT_KEYS : 0) | (partitions > 0 ? AUTHORITY : 0)
-    if (core.create(maxEntries, POLICY_LRU, flags, partitions) !== 0) {
+    if (core.create(maxEntries, policyNumbers[policy], flags, partitions) !== 0) {
       throw new RangeError(`maxEntries: the engine refused the memory that ${maxEntries} entries take`)
     }
     this.#exports = core
@@ -236,7 +238,7 @@ export class Core {
     this.#exports.drain()
   }
 
-  /** The slot after `slot` on the way from the newest entry to the oldest; `-1` begins and ends the way. */
+  /** The slot after `slot` on the way from the entry to keep longest to the first to leave; `-1` begins and ends it. */
   nextOlder(slot: number): number {
     return this.#exports.nextOlder(slot)
   }

@@ -1,5 +1,5 @@
 // The first level: entries in this process, found synchronously. The core (`core/core.ts`) holds keys,
-// deadlines and the order of use; the values stay JavaScript objects, in one array, at their slot.
+// deadlines and who leaves first; the values stay JavaScript objects, in one array, at their slot.
 //
 // Three things are decided here.
 //
@@ -18,6 +18,7 @@
 import type { Clock, Timer } from '../clock.ts'
 import { Core, type Counters, EXPIRED, INSERTED, REPLACED } from '../core/core.ts'
 import type { CoreInstance } from '../core/module.ts'
+import type { EvictionPolicy } from '../core/policies.ts'
 import { type Duration, toMs } from '../duration.ts'
 import type { Key } from '../key.ts'
 import type { Random } from '../random.ts'
@@ -53,6 +54,7 @@ export interface L1Stats extends Counters {
 /** What an L1 is made of, every choice made. */
 export interface L1Settings<V> {
   readonly maxEntries: number
+  readonly policy: EvictionPolicy
   /** `Infinity` for no deadline. */
   readonly ttlMs: number
   readonly clockResolutionMs: number
@@ -115,6 +117,7 @@ export class L1<V> {
   constructor(settings: L1Settings<V>) {
     this.#core = new Core({
       maxEntries: settings.maxEntries,
+      policy: settings.policy,
       reportsKeys: settings.onRemoval !== undefined,
       partitions: settings.partitions,
       random: settings.random,
@@ -164,7 +167,7 @@ export class L1<V> {
   }
 
   /**
-   * Stores `value` under `key`, as its newest use.
+   * Stores `value` under `key`, as a use of it.
    *
    * @param value - Anything but `undefined`, which means that there is no entry.
    * @returns Whether the entry is stored: `false` for a ttl of 0, and when the engine gave no memory for the
@@ -214,7 +217,7 @@ export class L1<V> {
     return found
   }
 
-  /** Removes all entries. Counters go on. A listener is told of each, from the newest to the oldest. */
+  /** Removes all entries. Counters go on. A listener is told of each, in the order of `entries()`. */
   clear(): void {
     if (this.#onRemoval !== undefined) {
       for (let slot = this.#core.nextOlder(-1); slot !== -1; slot = this.#core.nextOlder(slot)) {
@@ -229,7 +232,9 @@ export class L1<V> {
   }
 
   /**
-   * The entries that are usable, from the newest use to the oldest.
+   * The entries that are usable, from the hottest to the coldest as the policy sees it: `lru` from the newest use
+   * to the oldest; `lazy-tinylfu` the protected ones, those on probation and the new ones; `s3fifo` the main queue
+   * and the new ones; `sieve` in the order they came, the latest first. Within a queue the latest come first.
    *
    * The way is fixed at the first step, which takes time and 8 bytes for each entry; then the cache may
    * change. An entry that has left by the time it is reached is passed over, a new one is not met, and a
@@ -356,7 +361,7 @@ export class L1<V> {
     return answer >= 0
   }
 
-  /** The slots of the usable entries from the newest to the oldest; each is checked again when its turn comes. */
+  /** The slots of the usable entries from the hottest on; each is checked again when its turn comes. */
   *#walk(): Generator<number, void, undefined> {
     const slots = new Uint32Array(this.#core.size)
     const generations = new Uint32Array(slots.length)

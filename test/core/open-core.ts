@@ -86,6 +86,12 @@ export interface TestingCore extends Core {
   wheelUnschedule(slot: number): void
   wheelNextDue(now: number): number
   wheelPlaceAgain(slot: number, now: number): void
+  sketchAdd(hash: number, units: number): void
+  sketchEstimate(hash: number): number
+  ghostNote(table: number, hash: number): void
+  ghostTake(table: number, hash: number): number
+  marksAt(): number
+  policyEnd(): number
   arenaAllocate(bytes: number): number
   arenaRelease(block: number, bytes: number): void
   arenaBlockBytes(bytes: number): number
@@ -123,8 +129,13 @@ export const hasStringBuiltins = !WebAssembly.Module.imports(compile('core')).so
   ({ module }) => module === 'wasm:js-string',
 )
 
+/** The numbers of the policies in assembly/layout.ts. */
+export const policies = { lru: 0, 'lazy-tinylfu': 1, sieve: 2, s3fifo: 3 } as const
+
 export interface CoreOptions {
   maxEntries: number
+  /** @defaultValue `'lru'` */
+  policy?: keyof typeof policies
   flags?: number
   partitions?: number
   /** What the host writes at SEED_AT: seed and four secrets. */
@@ -168,9 +179,9 @@ function abort(_message: number, _file: number, line: number, column: number): n
 }
 
 function created<C extends Core>(core: C, options: CoreOptions): C {
-  const { maxEntries, flags = 0, partitions = 0, seed = [], isRefused = false } = options
+  const { maxEntries, policy = 'lru', flags = 0, partitions = 0, seed = [], isRefused = false } = options
   new BigUint64Array(core.memory.buffer, core.SEED_AT.value, 5).set(seed)
-  const answer = core.create(maxEntries, 0, flags, partitions)
+  const answer = core.create(maxEntries, policies[policy], flags, partitions)
   if (answer !== (isRefused ? -1 : 0)) throw new Error(`create answered ${answer}`)
   return core
 }
@@ -236,7 +247,7 @@ export function keyOf(core: Core, slot: number): string | number {
   return decode(new Uint8Array(core.memory.buffer, core.keyAt(slot) >>> 0, bytes), encoding)
 }
 
-/** Keys from the newest to the oldest. */
+/** Keys in the order of the walk: for `lru` from the newest use to the oldest. */
 export function keysOf(core: Core): (string | number)[] {
   const keys = []
   for (let slot = core.nextOlder(-1); slot !== -1; slot = core.nextOlder(slot)) keys.push(keyOf(core, slot))

@@ -133,6 +133,7 @@ function eviction(checks) {
   const removals = []
   const l1 = createL1({
     maxEntries: 3,
+    policy: 'lru',
     onRemoval: (key, value, cause) => removals.push([key, value, cause]),
   })
   for (const key of ['a', 'b', 'c']) l1.set(key, key.toUpperCase())

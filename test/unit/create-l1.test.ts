@@ -22,7 +22,7 @@ test('the example of the documentation holds', () => {
 
 describe('maxEntries', () => {
   test('bounds the entries', () => {
-    const l1 = createL1<number>({ maxEntries: 3 })
+    const l1 = createL1<number>({ maxEntries: 3, policy: 'lru' })
     for (let key = 0; key < 10; key++) l1.set(key, key)
     expect([...l1.keys()]).toEqual([9, 8, 7])
   })
@@ -43,6 +43,50 @@ describe('maxEntries', () => {
     expect(() => create({ maxEntries })).toThrow(TypeError)
     expect(() => create({ maxEntries })).toThrow(`maxEntries: ${shown} is not a number`)
   })
+})
+
+describe('policy', () => {
+  /** The keys in order after four were set, the first was used twice and the second once, and a fifth came. */
+  function keysUnder(options: Partial<L1Options<number>>): unknown[] {
+    const l1 = createL1<number>({ maxEntries: 4, ...options })
+    for (const key of [1, 2, 3, 4]) l1.set(key, key)
+    for (const key of [1, 1, 2]) l1.get(key)
+    l1.set(5, 5)
+    return [...l1.keys()]
+  }
+
+  test.each([
+    // The entry behind the two that were used, in order of use.
+    ['lru', [5, 2, 1, 4]],
+    // The one in the window had no use and lost against the resident; those that were used are protected.
+    ['lazy-tinylfu', [2, 1, 3, 5]],
+    // The hand passed over the two that were used.
+    ['sieve', [5, 4, 2, 1]],
+    // Two uses lead to the main queue, one does not.
+    ['s3fifo', [1, 5, 4, 3]],
+  ] as const)('%s has its own idea of who leaves and of the order', (policy, keys) => {
+    expect(keysUnder({ policy })).toEqual(keys)
+  })
+
+  test('is lazy-tinylfu unless it is named', () => {
+    expect(keysUnder({})).toEqual(keysUnder({ policy: 'lazy-tinylfu' }))
+    expect(keysUnder({})).not.toEqual(keysUnder({ policy: 'lru' }))
+  })
+
+  test.each(['lazy-tinylfu', 'lru', 's3fifo', 'sieve'] as const)(
+    '%s keeps the new entry of two, and of one',
+    (policy) => {
+      for (const maxEntries of [1, 2]) {
+        const l1 = createL1<number>({ maxEntries, policy })
+        for (let key = 0; key < 50; key++) {
+          l1.set(key, key)
+          expect(l1.get(key)).toBe(key)
+          expect(l1.get(key)).toBe(key)
+        }
+        expect(l1.size).toBe(maxEntries)
+      }
+    },
+  )
 })
 
 describe('ttl', () => {
@@ -112,8 +156,9 @@ describe('clockResolution', () => {
 })
 
 test.each([
-  [{ policy: 'fifo' }, `policy: "fifo" is not a policy; there is 'lru'`],
-  [{ policy: null }, `policy: null is not a policy; there is 'lru'`],
+  [{ policy: 'fifo' }, `policy: "fifo" is not a policy; there are 'lazy-tinylfu', 'lru', 's3fifo', 'sieve'`],
+  [{ policy: null }, 'policy: null is not a policy'],
+  [{ policy: 'toString' }, 'policy: "toString" is not a policy'],
   [{ values: 'bytes' }, `values: "bytes" is not a way to hold values; there is 'reference'`],
   [{ onRemoval: 'log' }, 'onRemoval: "log" is not a function'],
   [{ clock: {} }, 'clock: an object has no now(), wallNow() and setTimer()'],

@@ -52,6 +52,7 @@ describe.each([
     const instance = { exports, readsStrings: readsStrings && canRead }
     return new Core({
       maxEntries: 1_000,
+      policy: 'lru',
       reportsKeys: true,
       partitions: 0,
       random: systemRandom,
@@ -264,10 +265,12 @@ describe.each([
   })
 })
 
+const small = { maxEntries: 5, policy: 'lru', reportsKeys: false, partitions: 0 } as const
+
 test('memory that the engine refuses is a RangeError that names the option', () => {
   const { exports, readsStrings } = instantiateCore()
   const instance = { exports: { ...exports, create: () => -1 }, readsStrings }
-  const options = { maxEntries: 5, reportsKeys: false, partitions: 0, random: systemRandom, instance }
+  const options: CoreOptions = { ...small, random: systemRandom, instance }
   expect(() => new Core(options)).toThrow(RangeError)
   expect(() => new Core(options)).toThrow('maxEntries: the engine refused the memory that 5 entries take')
 })
@@ -281,7 +284,7 @@ test('the secrets of each instance come from the random source', () => {
       return new Uint8Array(count).fill(0xa5)
     },
   }
-  new Core({ maxEntries: 5, reportsKeys: false, partitions: 0, random })
-  new Core({ maxEntries: 5, reportsKeys: false, partitions: 0, random })
+  new Core({ ...small, random })
+  new Core({ ...small, random })
   expect(asked).toEqual([40, 40])
 })

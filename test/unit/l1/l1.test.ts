@@ -12,6 +12,7 @@ type Told = [key: Key, value: unknown, cause: RemovalCause]
 function open<V = unknown>(settings: Partial<L1Settings<V>> = {}): L1<V> {
   return new L1<V>({
     maxEntries: 100,
+    policy: 'lru',
     ttlMs: Infinity,
     clockResolutionMs: 0,
     hasTimers: true,

@@ -59,7 +59,7 @@ describe.each([
 ])('%s a value is let go of', (_, onRemoval) => {
   test.each(Object.keys(ends))('when its entry is %s', async (name) => {
     const clock = new ManualClock()
-    const l1 = createL1<Held>({ maxEntries: 2, clock, ...(onRemoval && { onRemoval }) })
+    const l1 = createL1<Held>({ maxEntries: 2, policy: 'lru', clock, ...(onRemoval && { onRemoval }) })
     const held = put(l1, 'key', 100)
     collectGarbage()
     expect(held.deref()).toBeDefined()

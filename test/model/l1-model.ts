@@ -1,9 +1,10 @@
 // The obvious slow version of an L1: a Map in order of use with a deadline per entry. What the real one did on
-// its own account is told to it as removals, and it says whether the promise allows them:
+// its own account is told to it as removals, and it says whether the promise allows them. Under another policy
+// than `lru` it does not know the order, and takes any entry for evicted (policies.test.ts knows):
 //
 //   expired    only at or after the deadline, never before
-//   evicted    only by an insert into a full cache, only the oldest entry, one per insert; that entry may be
-//              past its deadline
+//   evicted    only by an insert into a full cache, under `lru` only the oldest entry, one per insert; that
+//              entry may be past its deadline
 //   replaced   only by a write over an entry that was usable
 //   deleted    only of an entry that was usable, and only when the caller asked for it; of all by `clear`
 //
@@ -29,14 +30,16 @@ interface ModelEntry {
 /** Thrown when the real cache did what the promise does not allow. */
 export class Broken extends Error {}
 
-/** An LRU cache with deadlines, slowly. */
-export class LruModel {
+/** A bounded cache with deadlines, slowly. */
+export class L1Model {
   readonly #maxEntries: number
+  readonly #isLru: boolean
   /** From the oldest use to the newest. */
   readonly #entries = new Map<Key, ModelEntry>()
 
-  constructor(maxEntries: number) {
+  constructor(maxEntries: number, isLru: boolean) {
     this.#maxEntries = maxEntries
+    this.#isLru = isLru
   }
 
   get size(): number {
@@ -118,7 +121,7 @@ export class LruModel {
   clear(removals: readonly Removal[]): void {
     const newestFirst = [...this.#entries.keys()].reverse()
     removals.forEach((removal, at) => {
-      if (removal.key !== newestFirst[at]) throw new Broken('clear reported out of order')
+      if (this.#isLru && removal.key !== newestFirst[at]) throw new Broken('clear reported out of order')
       if (removal.cause !== 'deleted') throw new Broken(`an entry was ${removal.cause}`)
       this.#take(removal)
     })
@@ -154,7 +157,8 @@ export class LruModel {
   #evict(removal: Removal): void {
     if (this.#entries.size < this.#maxEntries) throw new Broken('an entry was evicted though there was room')
     const [oldest] = this.#entries.keys()
-    if (removal.key !== oldest) throw new Broken(`evicted instead of the oldest, ${String(oldest)}`)
+    if (this.#isLru && removal.key !== oldest)
+      throw new Broken(`evicted instead of the oldest, ${String(oldest)}`)
     this.#take(removal)
   }
 

@@ -1,0 +1,40 @@
+// The eviction policies by name: which the core has, and which it is asked for.
+
+import { describe } from '../duration.ts'
+
+/**
+ * Which entry makes room for a new one.
+ *
+ * - `lazy-tinylfu`: new entries pass through a window, and one that was not used twice there gets in only against
+ *   an entry that was asked for less often of late, whether or not it was here. Scans and loops do little harm.
+ * - `lru`: the entry whose last use is the longest ago, exactly.
+ * - `s3fifo`: new entries pass through a tenth of the cache, and one that was not used twice there leaves.
+ * - `sieve`: the next entry, from the oldest on, that was not used since it was last passed over.
+ *
+ * A hit under `lru` moves the entry to the front; under the others it counts in a byte, and nothing moves.
+ */
+export type EvictionPolicy = 'lazy-tinylfu' | 'lru' | 's3fifo' | 'sieve'
+
+/** The numbers that assembly/layout.ts gives them. */
+export const policyNumbers: Readonly<Record<EvictionPolicy, number>> = {
+  'lazy-tinylfu': 1,
+  lru: 0,
+  s3fifo: 3,
+  sieve: 2,
+}
+
+/** The best of them over many kinds of traces; docs/decisions/0017 has the table. */
+export const defaultPolicy: EvictionPolicy = 'lazy-tinylfu'
+
+/**
+ * Takes `value` for the policy that `option` names.
+ *
+ * @throws TypeError that lists the policies.
+ */
+export function checkPolicy(value: unknown, option: string): EvictionPolicy {
+  if (typeof value !== 'string' || !Object.hasOwn(policyNumbers, value)) {
+    const names = Object.keys(policyNumbers).map((name) => `'${name}'`)
+    throw new TypeError(`${option}: ${describe(value)} is not a policy; there are ${names.join(', ')}`)
+  }
+  return value as EvictionPolicy
+}
