@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { mutants, mutate } from './test/simulation/mutants.js'
 
 /** The closing line says what ran in a form a script can read; scripts/test.js adds to it. */
 const closingLine = {
@@ -14,6 +15,17 @@ const closingLine = {
   },
 }
 
+/** With MUTANT=name the code is loaded without that guard: scripts/simulate.js sees whether it is missed. */
+const withoutGuard = () => {
+  const mutant = mutants.find(({ name }) => name === process.env.MUTANT)
+  if (mutant === undefined) throw new Error(`MUTANT: there is no guard against "${process.env.MUTANT}"`)
+  return {
+    name: 'without-guard',
+    enforce: 'pre' as const,
+    transform: (code: string, id: string) => mutate(mutant, id, code),
+  }
+}
+
 export default defineConfig({
   test: {
     reporters: ['default', closingLine],
@@ -25,6 +37,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/runtimes/**'],
         },
+        plugins: process.env.MUTANT === undefined ? [] : [withoutGuard()],
       },
     ],
   },

@@ -27,7 +27,7 @@ import { seededRandom } from '../support/seeded-random.ts'
 
 type Key = string | number
 
-const STEPS = 400
+const STEPS = 500
 const LEASE_MS = 3_000
 const KEYS: readonly Key[] = ['a', 'b', 'c', 7, '\ud800']
 
@@ -62,7 +62,7 @@ export async function simulate(layout: Layout, seed: number): Promise<void> {
     read: 40,
     write: pick([0.5, 3, 10]),
     time: pick([3, 10, 20]),
-    load: 25,
+    load: pick([2, 25]),
     link: chance(0.8) ? 18 : 0,
     kill: chance(0.3) ? 0.5 : 0,
     reset: chance(0.2) ? 0.3 : 0,
@@ -71,7 +71,8 @@ export async function simulate(layout: Layout, seed: number): Promise<void> {
   const leapMs = pick([100, 400, 1_500])
   const losesMessages = chance(0.5)
   const cutsLinks = chance(0.5)
-  const failsCalls = chance(0.5)
+  const failShare = pick([0, 0.1, 0.4])
+  const clearShare = pick([0.02, 0.25])
   let isQuiet = true
 
   const truth = new Map<Key, number>(KEYS.map((key) => [key, 0]))
@@ -94,7 +95,7 @@ export async function simulate(layout: Layout, seed: number): Promise<void> {
     let isKilled = false
     const plan: FaultPlan = () => {
       if (isKilled) return 'hang'
-      if (isQuiet || !failsCalls || chance(0.9)) return 'work'
+      if (isQuiet || !chance(failShare)) return 'work'
       return pick<ReturnType<FaultPlan>>(['fail', 'fail-after', { delayMs: 150 }, { answerDelayMs: 150 }])
     }
     const authority = flakyTier(memoryTier({ hub, scope: 'fleet' }), { clock, plan })
@@ -215,7 +216,8 @@ export async function simulate(layout: Layout, seed: number): Promise<void> {
 
   const actions: Record<keyof typeof weights, () => unknown> = {
     read: () => running.push(read(pick(processes), pick(KEYS))),
-    write: () => running.push(chance(0.05) ? clear(pick(processes)) : write(pick(processes), pick(KEYS))),
+    write: () =>
+      running.push(chance(clearShare) ? clear(pick(processes)) : write(pick(processes), pick(KEYS))),
     time: () => clock.advance(random() * leapMs),
     load: () => loads.splice(Math.floor(random() * loads.length), 1)[0]?.resolve(),
     link: disturbLink,

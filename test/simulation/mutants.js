@@ -1,0 +1,199 @@
+// @ts-check
+// The guards that keep the promises, each with what the code would be without it. A guard that can be taken away
+// with no run failing is either useless or untested; `npm run simulate -- --mutants` takes away each in turn and
+// expects a failing run within 200 seeds. The change is made to the source as it is loaded, so that no switch for it
+// is in the code.
+//
+// Not in the list are second lines of defence, which nothing misses as long as the first holds: that a gap overtakes
+// loads (their stamps are too old all the same), that what the authority refused stays out of L1 (its message follows),
+// that an overtaken reading is not copied into nearer tiers (its stamp is judged there), that writes of one key wait
+// for each other (without an authority they must; test/unit/cache.test.ts), that a log with holes is not believed
+// (test/unit/coordinator/inbound.test.ts). And one that takes a thousand seeds to be missed: that a doubt is not lifted
+// by an earlier mutation (test/unit/coordinator/doubts.test.ts).
+
+/**
+ * @typedef {object} Mutant a guard taken away
+ * @property {string} name what no longer happens
+ * @property {string} file below src/
+ * @property {string} from stands in the file exactly once
+ * @property {string} to
+ */
+
+const coordinator = 'coordinator/coordinator.ts'
+const copies = 'coordinator/copies.ts'
+const inbound = 'coordinator/inbound.ts'
+const invalidations = 'coordinator/invalidations.ts'
+const marks = 'coordinator/marks.ts'
+const tierStack = 'coordinator/tier-stack.ts'
+
+/** @type {readonly Mutant[]} */
+export const mutants = [
+  {
+    name: 'copies need no lease',
+    file: copies,
+    from: 'this.#l1?.setLease(until)',
+    to: 'this.#l1?.setLease(Infinity)',
+  },
+  {
+    name: 'copies in tiers need no lease',
+    file: invalidations,
+    from: 'this.#goodUntil = until',
+    to: 'this.#goodUntil = Infinity',
+  },
+  {
+    name: 'an echo shows no hole',
+    file: inbound,
+    from: 'for (const stamp of stamps) this.#meet(stamp)\n    this.#lease.echo(token)',
+    to: 'void stamps\n    this.#lease.echo(token)',
+  },
+  {
+    name: 'a hole between messages is not noticed',
+    file: inbound,
+    from: 'stamp.epoch > heard.epoch || message.after > heard.sequence',
+    to: 'stamp.epoch > heard.epoch',
+  },
+  {
+    name: 'a new epoch is like the old one',
+    file: copies,
+    from: 'const isSameEpoch = floor?.stamp.epoch === stamp.epoch',
+    to: 'const isSameEpoch = floor !== undefined',
+  },
+  {
+    name: 'a gap makes nothing suspect in L1',
+    file: copies,
+    from: 'this.#l1?.setPartition(stamp.partition, epochIndex, stamp.sequence)',
+    to: 'this.#l1?.setPartition(stamp.partition, epochIndex, 0)',
+  },
+  {
+    name: 'a gap makes nothing suspect in tiers',
+    file: copies,
+    from: 'this.#invalidations.setFloor(stamp)',
+    to: 'this.#invalidations.setFloor({ ...stamp, sequence: 0 })',
+  },
+  {
+    name: 'catching up absolves whatever came since',
+    file: copies,
+    from: 'if (floor?.stamp === stamp) this.#setFloor',
+    to: 'if (floor !== undefined) this.#setFloor',
+  },
+  {
+    name: 'catching up drops no keys',
+    file: inbound,
+    from: 'for (const message of missed) this.#apply(message)',
+    to: 'void missed',
+  },
+  {
+    name: 'a message drops nothing from L1',
+    file: copies,
+    from: 'const l1Key = l1KeyOfStored(this.#scope, stored)\n    this.#l1?.drop(l1Key)',
+    to: 'const l1Key = l1KeyOfStored(this.#scope, stored)',
+  },
+  {
+    name: 'a message is not remembered for copies in tiers',
+    file: copies,
+    from: 'invalidate(stored: string, stamp: Stamp): Key {\n    this.#invalidations.note(stored, stamp)',
+    to: 'invalidate(stored: string, stamp: Stamp): Key {\n    void stamp',
+  },
+  {
+    name: 'a message overtakes no load',
+    file: coordinator,
+    from: 'this.#overtake(stored)\n      // What others did',
+    to: '// What others did',
+  },
+  {
+    name: 'another process’s clear is not heard',
+    file: coordinator,
+    from: 'if (isNews) this.suspect(stamp)\n    else this.#copies.suspect(stamp)',
+    to: 'if (!isNews) this.#copies.suspect(stamp)',
+  },
+  {
+    name: 'L1 keeps the old value while a mutation is pending',
+    file: copies,
+    from: 'this.#l1?.hide(l1Key)',
+    to: 'void l1Key',
+  },
+  {
+    name: 'reads do not wait for a pending mutation',
+    file: marks,
+    from: 'return mark !== undefined && mark.pending > 0 ? (mark.tail ?? []) : []',
+    to: 'return mark !== undefined && mark.pending > 1e9 ? (mark.tail ?? []) : []',
+  },
+  {
+    name: 'reads do not wait for a pending clear',
+    file: marks,
+    from: 'if (this.#clears > 0) return this.#clearTail',
+    to: '',
+  },
+  {
+    name: 'a mutation overtakes no load',
+    file: marks,
+    from: 'mark.pending++\n    mark.generation++',
+    to: 'mark.pending++',
+  },
+  {
+    name: 'a clear overtakes no load',
+    file: marks,
+    from: 'const sweep = ++this.#sweep',
+    to: 'const sweep = this.#sweep',
+  },
+  {
+    name: 'an overtaken load is kept in L1',
+    file: coordinator,
+    from: "if (outcome === 'refused' || !this.#marks.holds(fence)) {",
+    to: "if (outcome === 'refused') {",
+  },
+  {
+    name: 'an overtaken reading is put into L1',
+    file: coordinator,
+    from: 'if (found.usableMs > 0 && this.#marks.holds(fence)) {',
+    to: 'if (found.usableMs > 0) {',
+  },
+  {
+    name: 'the authority’s fence looks at nothing',
+    file: 'backends/hub.ts',
+    from: "if (!this.#allows(write.key, asOf)) return 'refused'\n    this.entries",
+    to: 'this.entries',
+  },
+  {
+    name: 'copies in tiers are believed whatever their stamp',
+    file: tierStack,
+    from: 'if (this.#isCopy(depth) && !this.#invalidations.allows(stored, entry.stamp)) return undefined',
+    to: '',
+  },
+  {
+    name: 'a load from before a lease is joined',
+    file: 'coordinator/single-flight.ts',
+    from: 'return this.#clock.now() - flight.beganAt > this.#joinableMs ? undefined : flight',
+    to: 'return flight',
+  },
+  {
+    name: 'a load from before a mutation is joined',
+    file: coordinator,
+    from: 'const serial = ++this.#serial\n    this.#flights.forget(stored)\n    this.#reads.forget(stored)',
+    to: 'const serial = ++this.#serial',
+  },
+  {
+    name: 'after a mutation that was not taken the tiers are believed',
+    file: tierStack,
+    from: 'const entry = isDoubted[place] ? undefined : entries[turn]',
+    to: 'const entry = isDoubted.length < 0 ? undefined : entries[turn]',
+  },
+]
+
+/**
+ * `code` of the file at `path` without the guard.
+ *
+ * @param {Mutant} mutant
+ * @param {string} path
+ * @param {string} code
+ */
+export function mutate(mutant, path, code) {
+  if (!path.replaceAll('\\', '/').endsWith(`/src/${mutant.file}`)) return code
+  const places = code.split(mutant.from).length - 1
+  if (places !== 1) {
+    throw new Error(
+      `mutant "${mutant.name}": its text stands ${places} times in ${mutant.file}, and must once`,
+    )
+  }
+  return code.replace(mutant.from, () => mutant.to)
+}
