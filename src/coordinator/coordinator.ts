@@ -284,6 +284,8 @@ export class Coordinator implements InboundTarget {
       try {
         await turn.ready
         const { stamp } = await this.#commit(mutation, serial)
+        // Another process may yet copy, into a nearer tier that we share, what it loaded before.
+        for (const stand of await this.#stack.standsForCopies()) this.#copies.suspect(stand)
         this.#doubts.liftAll(serial)
         await this.#stack.follow(mutation, stamp)
       } catch (error) {

@@ -172,6 +172,17 @@ export class TierStack {
     return { stamp: undefined, existed }
   }
 
+  /**
+   * Where every partition stands, if there are tiers nearer than the authority; else none.
+   *
+   * @throws CacheError `CACHE_TIER_FAILED`.
+   */
+  async standsForCopies(): Promise<readonly Stamp[]> {
+    const ledger = this.#authority?.ledger
+    if (ledger === undefined || this.#authorityGuard === undefined || this.#copies === 0) return []
+    return this.#authorityGuard.demand('probe', () => ledger.probe(''))
+  }
+
   /** Brings the tiers nearer than the authority up to a mutation that it took. Failures are events. */
   async follow(mutation: Mutation, stamp: Stamp | undefined): Promise<void> {
     await this.#apply(mutation, stamp, this.#copies)
