@@ -7,7 +7,7 @@
 // given to those who waited for it and kept nowhere.
 //
 // Parts know nothing of each other. L1 answers with a state, tiers with bytes, marks with yes or no; the
-// branches are here.
+// branches are here, those of one look below L1 in filling.ts.
 
 import type { Bus } from '../bus/bus.ts'
 import type { Clock } from '../clock.ts'
@@ -16,7 +16,7 @@ import { type Lifetime, staleMsOf } from '../entry.ts'
 import { CacheError } from '../errors.ts'
 import { checkKey, type Key, type KeyScope, l1KeyOf, partitionTextOf, storedKey } from '../key.ts'
 import type { Message } from '../message.ts'
-import type { Events, Level } from '../metrics/events.ts'
+import type { Events } from '../metrics/events.ts'
 import type { ResolvedCall } from '../options.ts'
 import type { Random } from '../random.ts'
 import { partitionOf, type Stamp } from '../stamp.ts'
@@ -24,13 +24,14 @@ import type { Mutation } from '../tiers/ledger.ts'
 import type { Authority } from './authority.ts'
 import type { Copies, HeldValue } from './copies.ts'
 import type { Doubts } from './doubts.ts'
-import { encodeEnvelope } from './envelope.ts'
+import { encodeEntry } from './envelope.ts'
+import { type EntryView, Filling, type FillingCounts, type Flown, type Subject } from './filling.ts'
 import type { Guard } from './guard.ts'
 import { Inbound, type InboundTarget } from './inbound.ts'
-import { type Loader, runLoader } from './loading.ts'
-import { type Fence, Marks, type Turn } from './marks.ts'
+import type { Loader } from './loading.ts'
+import { Marks } from './marks.ts'
 import { SingleFlight } from './single-flight.ts'
-import type { Found, TierStack } from './tier-stack.ts'
+import type { TierStack } from './tier-stack.ts'
 
 /** What the coordinator works with, all wired. */
 export interface CoordinatorParts {
@@ -53,35 +54,6 @@ export interface CoordinatorParts {
   readonly scope: KeyScope
 }
 
-/** One entry that a caller named: the forms its key takes. */
-export interface Subject {
-  readonly key: Key
-  readonly l1Key: Key
-  readonly stored: string
-}
-
-/** What a flight brought; `isStale` asks for a refresh behind it. */
-interface Flown {
-  readonly value: unknown
-  readonly isStale: boolean
-}
-
-/** An entry with what is left of its times. */
-export interface EntryView {
-  readonly value: unknown
-  readonly level: Level
-  readonly freshMs: number
-  readonly usableMs: number
-}
-
-/** Counts of what happened beyond L1, which counts for itself. */
-export interface CoordinatorCounts {
-  loads: number
-  loadFailures: number
-  loadsOvertaken: number
-  staleServed: number
-}
-
 /** Each is a number; a commit that has not taken effect after so many later failures will not. */
 const MOST_UNSETTLED = 4_096
 
@@ -93,7 +65,6 @@ export class Coordinator implements InboundTarget {
   readonly #authority: Authority | undefined
   readonly #inbound: Inbound | undefined
   readonly #codec: Codec
-  readonly #clock: Clock
   readonly #events: Events
   readonly #origin: string
   readonly #scope: KeyScope
@@ -101,13 +72,12 @@ export class Coordinator implements InboundTarget {
   readonly #isAlone: boolean
 
   readonly #marks = new Marks()
+  readonly #filling: Filling
   readonly #reads: SingleFlight
   readonly #flights: SingleFlight
   readonly #retries: SingleFlight
   /** Mutations and refreshes under way, for `close`. */
   readonly #work = new Set<Promise<unknown>>()
-  readonly counts: CoordinatorCounts = { loads: 0, loadFailures: 0, loadsOvertaken: 0, staleServed: 0 }
-
   #serial = 0
   /** Own mutations whose commit was given up: they may still take effect, and are news then. */
   readonly #unsettled = new Set<number>()
@@ -119,11 +89,11 @@ export class Coordinator implements InboundTarget {
     this.#stack = parts.stack
     this.#authority = parts.authority
     this.#codec = parts.codec
-    this.#clock = parts.clock
     this.#events = parts.events
     this.#origin = parts.origin
     this.#scope = parts.scope
     this.#isAlone = parts.stack.levels.length === 0 && parts.authority === undefined
+    this.#filling = new Filling({ ...parts, marks: this.#marks, heard: (stored) => this.#heard(stored) })
     const joinableMs = parts.bus === undefined ? Number.POSITIVE_INFINITY : parts.leaseMs
     this.#reads = new SingleFlight(parts.clock, joinableMs)
     this.#flights = new SingleFlight(parts.clock, joinableMs)
@@ -190,7 +160,7 @@ export class Coordinator implements InboundTarget {
         return value === undefined
       })
     }
-    const views = missing.length === 0 ? [] : await this.#readThrough(missing)
+    const views = missing.length === 0 ? [] : await this.#filling.read(missing)
     for (const [turn, { key }] of missing.entries()) {
       const view = views[turn]
       if (view !== undefined && view.freshMs > 0) values.set(key, view.value)
@@ -216,7 +186,7 @@ export class Coordinator implements InboundTarget {
 
     const held = this.#copies.held(subject.l1Key)
     if (held !== undefined && held.staleForMs < call.staleWhileRevalidateMs) {
-      this.#servedStale(key, 'l1')
+      this.#filling.servedStale(key, 'l1')
       this.#refresh(subject, load, call, lifetime)
       return held.value
     }
@@ -254,14 +224,15 @@ export class Coordinator implements InboundTarget {
     }
     if (this.#isAlone) {
       this.#overtake(subject.stored)
-      this.#keepInL1(subject.l1Key, value, lifetime, undefined)
+      this.#copies.keep(subject.l1Key, value, lifetime, undefined)
       this.#committed('set', key)
       return true
     }
-    const bytes = this.#stack.levels.length === 0 ? new Uint8Array(0) : this.#encode(key, value, lifetime)
+    const bytes =
+      this.#stack.levels.length === 0 ? new Uint8Array(0) : encodeEntry(this.#codec, key, value, lifetime)
     const remainingMs = lifetime.ttlMs + staleMsOf(lifetime)
     await this.#mutate(subject, { op: 'set', key: subject.stored, bytes, remainingMs }, (stamp) =>
-      this.#keepInL1(subject.l1Key, value, lifetime, stamp),
+      this.#copies.keep(subject.l1Key, value, lifetime, stamp),
     )
     return true
   }
@@ -311,11 +282,16 @@ export class Coordinator implements InboundTarget {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#filling.close()
     await Promise.allSettled([...this.#work])
     this.#copies.clear()
     const outcomes = await Promise.allSettled([this.#inbound?.close(), this.#stack.close()])
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed !== undefined) throw failed.reason
+  }
+
+  get counts(): FillingCounts {
+    return this.#filling.counts
   }
 
   get isClosed(): boolean {
@@ -370,36 +346,7 @@ export class Coordinator implements InboundTarget {
   // Reading
 
   #read(subject: Subject): Promise<EntryView | undefined> {
-    return this.#reads.run(subject.stored, async () => (await this.#readThrough([subject]))[0])
-  }
-
-  /** Asks the tiers for each subject and copies what is found into everything nearer. */
-  async #readThrough(subjects: readonly Subject[]): Promise<(EntryView | undefined)[]> {
-    const fences = subjects.map(({ stored }) => this.#marks.watch(stored))
-    const askedAt = this.#clock.now()
-    try {
-      const readings = await this.#stack.read(
-        subjects.map(({ key }) => key),
-        subjects.map(({ stored }) => stored),
-      )
-      return await Promise.all(
-        readings.map(async ({ found, asOf }, turn) => {
-          const subject = subjects[turn] as Subject
-          const { key } = subject
-          if (found === undefined) {
-            if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
-            return undefined
-          }
-          if (this.#events.hears('entry.hit')) {
-            this.#events.tell('entry.hit', { key, level: found.level, stale: found.freshMs <= 0 })
-          }
-          await this.#keepFound(subject, found, asOf, fences[turn] as Fence, askedAt)
-          return found
-        }),
-      )
-    } finally {
-      for (const fence of fences) this.#marks.drop(fence)
-    }
+    return this.#reads.run(subject.stored, async () => (await this.#filling.read([subject]))[0])
   }
 
   /** Joins the load of a key, or starts one. */
@@ -410,59 +357,7 @@ export class Coordinator implements InboundTarget {
     lifetime: Lifetime,
     held: HeldValue | undefined,
   ): Promise<Flown> {
-    return this.#flights.run(subject.stored, () => this.#fill(subject, load, call, lifetime, held))
-  }
-
-  async #fill(
-    subject: Subject,
-    load: Loader<unknown>,
-    call: ResolvedCall,
-    lifetime: Lifetime,
-    held: HeldValue | undefined,
-  ): Promise<Flown> {
-    const { key, stored } = subject
-    const fence = this.#marks.watch(stored)
-    const heard = this.#heard(stored)
-    const askedAt = this.#clock.now()
-    try {
-      const [reading] = await this.#stack.read([key], [stored])
-      const found = reading?.found
-      if (found !== undefined && found.freshMs > -call.staleWhileRevalidateMs) {
-        const isStale = found.freshMs <= 0
-        if (isStale) this.#servedStale(key, found.level)
-        else if (this.#events.hears('entry.hit'))
-          this.#events.tell('entry.hit', { key, level: found.level, stale: false })
-        await this.#keepFound(subject, found, reading?.asOf, fence, askedAt)
-        return { value: found.value, isStale }
-      }
-      if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
-
-      const fallback = found === undefined ? held : { value: found.value, staleForMs: -found.freshMs }
-      const beganAt = this.#clock.now()
-      let value: unknown
-      this.counts.loads++
-      try {
-        value = await runLoader(load, key, call.loadTimeoutMs, this.#clock)
-      } catch (error) {
-        this.counts.loadFailures++
-        const durationMs = this.#clock.now() - beganAt
-        const servedStale = fallback !== undefined && fallback.staleForMs + durationMs < call.staleIfErrorMs
-        if (this.#events.hears('load.failed')) {
-          this.#events.tell('load.failed', { key, durationMs, error, servedStale })
-        }
-        if (!servedStale) throw error
-        this.#servedStale(key, found?.level ?? 'l1')
-        return { value: fallback.value, isStale: false }
-      }
-      const durationMs = this.#clock.now() - beganAt
-      const isStored = await this.#keepLoaded(subject, value, lifetime, reading?.asOf, heard, fence)
-      if (this.#events.hears('load.finished')) {
-        this.#events.tell('load.finished', { key, durationMs, stored: isStored })
-      }
-      return { value, isStale: false }
-    } finally {
-      this.#marks.drop(fence)
-    }
+    return this.#flights.run(subject.stored, () => this.#filling.fill(subject, load, call, lifetime, held))
   }
 
   /** Loads behind a stale answer. A failure is an event; the stale value goes on until its time is over. */
@@ -471,64 +366,6 @@ export class Coordinator implements InboundTarget {
     // The one value that must not come out of a refresh is the stale one, for whatever reason.
     const strict: ResolvedCall = { ...call, staleWhileRevalidateMs: 0, staleIfErrorMs: 0 }
     void this.#working(() => this.#fly(subject, load, strict, lifetime, undefined)).catch(() => {})
-  }
-
-  async #keepFound(
-    subject: Subject,
-    found: Found,
-    asOf: Stamp | undefined,
-    fence: Fence,
-    askedAt: number,
-  ): Promise<void> {
-    if (found.depth > 0) {
-      await this.#inTurn(this.#marks.copy(subject.stored), async () => {
-        if (this.#marks.holds(fence)) await this.#stack.backFill(subject.stored, found, asOf)
-      })
-    }
-    // Counted from before the tier was asked: the time on the way must not lengthen a life.
-    if (found.usableMs > 0 && this.#marks.holds(fence)) {
-      this.#copies.put(subject.l1Key, found.value, askedAt + found.freshMs, askedAt + found.usableMs, asOf)
-    }
-  }
-
-  /** Keeps a loaded value, unless something overtook the load. Resolves to whether it was kept anywhere. */
-  async #keepLoaded(
-    subject: Subject,
-    value: unknown,
-    lifetime: Lifetime,
-    asOf: Stamp | undefined,
-    heard: Stamp | undefined,
-    fence: Fence,
-  ): Promise<boolean> {
-    if (value === undefined || lifetime.ttlMs === 0 || this.#isClosed) return false
-    let bytes = new Uint8Array(0)
-    if (this.#stack.levels.length > 0) {
-      try {
-        bytes = this.#encode(subject.key, value, lifetime) as Uint8Array<ArrayBuffer>
-      } catch (error) {
-        if (this.#events.hears('entry.unencodable')) {
-          this.#events.tell('entry.unencodable', { key: subject.key, error })
-        }
-        return false
-      }
-    }
-    return this.#inTurn(this.#marks.copy(subject.stored), async () => {
-      if (!this.#marks.holds(fence)) {
-        this.counts.loadsOvertaken++
-        return false
-      }
-      const outcome = this.#isAlone
-        ? 'stored'
-        : await this.#stack.populate(subject.stored, bytes, lifetime.ttlMs + staleMsOf(lifetime), asOf)
-      if (outcome === 'refused' || !this.#marks.holds(fence)) {
-        this.counts.loadsOvertaken++
-        return false
-      }
-      // An authority that could not be asked keeps nothing, but while the bus works this process hears of
-      // every mutation since the load began, so its own L1 may keep the value.
-      this.#keepInL1(subject.l1Key, value, lifetime, outcome === 'failed' ? heard : asOf)
-      return true
-    })
   }
 
   /**
@@ -611,37 +448,11 @@ export class Coordinator implements InboundTarget {
     return existed
   }
 
-  #keepInL1(l1Key: Key, value: unknown, lifetime: Lifetime, asOf: Stamp | undefined): void {
-    const freshUntil = this.#clock.now() + lifetime.ttlMs
-    this.#copies.put(l1Key, value, freshUntil, freshUntil + staleMsOf(lifetime), asOf)
-  }
-
-  #encode(key: Key, value: unknown, lifetime: Lifetime): Uint8Array {
-    try {
-      return encodeEnvelope(this.#codec, value, staleMsOf(lifetime))
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
-      throw new CacheError('CACHE_ENCODE_FAILED', `value of ${JSON.stringify(key)}: ${reason}`, {
-        key,
-        cause,
-      })
-    }
-  }
-
   /** Something newer than every load of this key under way exists. */
   #overtake(stored: string): void {
     this.#marks.overtake(stored)
     this.#flights.forget(stored)
     this.#reads.forget(stored)
-  }
-
-  async #inTurn<T>(turn: Turn, write: () => Promise<T>): Promise<T> {
-    try {
-      if (turn.ready !== undefined) await turn.ready
-      return await write()
-    } finally {
-      turn.end()
-    }
   }
 
   async #working<T>(work: () => Promise<T>): Promise<T> {
@@ -656,11 +467,6 @@ export class Coordinator implements InboundTarget {
 
   #committed(op: 'set' | 'delete' | 'clear', key: Key | undefined): void {
     if (this.#events.hears('mutation.committed')) this.#events.tell('mutation.committed', { op, key })
-  }
-
-  #servedStale(key: Key, level: Level): void {
-    this.counts.staleServed++
-    if (this.#events.hears('entry.hit')) this.#events.tell('entry.hit', { key, level, stale: true })
   }
 
   /** How far this process has heard in the partition of a key. */

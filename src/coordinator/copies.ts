@@ -6,6 +6,7 @@
 // A suspect entry is no answer: the authority is asked, and what it says is put back with a newer stamp.
 
 import type { Clock } from '../clock.ts'
+import { type Lifetime, staleMsOf } from '../entry.ts'
 import { type Key, type KeyScope, l1KeyOfStored } from '../key.ts'
 import { FRESH, type L1, SUSPECT } from '../l1/l1.ts'
 import type { Stamp } from '../stamp.ts'
@@ -84,6 +85,12 @@ export class Copies {
       l1.stampNext(asOf.partition, floor.epochIndex, asOf.sequence, 0)
     }
     l1.put(l1Key, value, freshUntil, usableUntil, this.#clock.now())
+  }
+
+  /** Puts a value into L1 for a whole life from now on. */
+  keep(l1Key: Key, value: unknown, lifetime: Lifetime, asOf: Stamp | undefined): void {
+    const freshUntil = this.#clock.now() + lifetime.ttlMs
+    this.put(l1Key, value, freshUntil, freshUntil + staleMsOf(lifetime), asOf)
   }
 
   /** Makes a key of L1 invisible until it is put again: a mutation of it is pending. */

@@ -18,7 +18,9 @@
 
 import { crc32c } from '../checksum.ts'
 import type { Codec } from '../codecs/codec.ts'
+import { type Lifetime, staleMsOf } from '../entry.ts'
 import { CacheError } from '../errors.ts'
+import type { Key } from '../key.ts'
 
 const ENVELOPE_FORMAT = 1
 const HEADER_BYTES = 16
@@ -45,6 +47,20 @@ export function encodeEnvelope(codec: Codec, value: unknown, staleMs: number): U
   bytes.set(payload, HEADER_BYTES)
   view.setUint32(4, checksumOf(bytes), true)
   return bytes
+}
+
+/**
+ * The stored form of a value that is to live for `lifetime`.
+ *
+ * @throws CacheError `CACHE_ENCODE_FAILED` naming the key, with the reason of the codec.
+ */
+export function encodeEntry(codec: Codec, key: Key, value: unknown, lifetime: Lifetime): Uint8Array {
+  try {
+    return encodeEnvelope(codec, value, staleMsOf(lifetime))
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new CacheError('CACHE_ENCODE_FAILED', `value of ${JSON.stringify(key)}: ${reason}`, { key, cause })
+  }
 }
 
 /**

@@ -21,6 +21,7 @@
 
 const coordinator = 'coordinator/coordinator.ts'
 const copies = 'coordinator/copies.ts'
+const filling = 'coordinator/filling.ts'
 const inbound = 'coordinator/inbound.ts'
 const invalidations = 'coordinator/invalidations.ts'
 const marks = 'coordinator/marks.ts'
@@ -138,13 +139,13 @@ export const mutants = [
   },
   {
     name: 'an overtaken load is kept in L1',
-    file: coordinator,
+    file: filling,
     from: "if (outcome === 'refused' || !this.#marks.holds(fence)) {",
     to: "if (outcome === 'refused') {",
   },
   {
     name: 'an overtaken reading is put into L1',
-    file: coordinator,
+    file: filling,
     from: 'if (found.usableMs > 0 && this.#marks.holds(fence)) {',
     to: 'if (found.usableMs > 0) {',
   },
