@@ -102,8 +102,8 @@ export function lineOf(tree, node) {
 const nodeFiles = [
   /^tiers\/file/,
   /^bus\/file/,
-  // What memory tiers and in-process buses share; the other backends are a directory on a disk.
-  /^backends\/(?!(entries|hub)\.ts$)/,
+  // What memory tiers and in-process buses share, and what a server needs; the other backends are a directory on a disk.
+  /^backends\/(?!(entries|hub|redis-[a-z]+)\.ts$)/,
   /^cli\//,
   /^http\/adapters\//,
 ]

@@ -3,12 +3,16 @@
  * `npm test`: builds what has changed, then runs every test this machine can run, then the programs in the pages.
  * With arguments (`npm test -- test/unit/duration`) only the tests they name. The last line counts what ran.
  */
+import { spawnSync } from 'node:child_process'
 import { build } from './build.js'
+import { installDebian } from './install-debian.js'
 import { binOf, countsIn, runNode } from './run-command.js'
 import { runDocs } from './run-docs.js'
 
 const named = process.argv.slice(2)
 let counts = { passed: 0, failed: 1, skipped: 0 }
+
+if (named.length === 0 || named.some((name) => name.includes('redis'))) findServers()
 
 if (await build()) {
   const colour = process.stdout.isTTY && !process.env.NO_COLOR ? { FORCE_COLOR: '1' } : undefined
@@ -30,3 +34,11 @@ if (await build()) {
 
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
 process.exitCode = counts.failed === 0 ? 0 : 1
+
+/** Servers that tests drive. Without one its tests are skipped, or fail where `CI` or `REQUIRE_SERVICES` is set. */
+function findServers() {
+  const missing = ['redis-server'].filter((name) => spawnSync(name, ['--version']).status !== 0)
+  if (missing.length > 0 && !installDebian(missing)) {
+    console.log(`without ${missing.join(', ')}, which could not be installed here: its tests do not run`)
+  }
+}

@@ -1,0 +1,174 @@
+// A keyspace on a Redis server as the keeper of the order of mutations; the tier's ledger has entries, the bus's own
+// has none.
+//
+// What is promised happens in redis-scripts.ts: this is the other end of each script.
+
+import { decodeMessage, type Message } from '../message.ts'
+import { systemRandom } from '../random.ts'
+import type { Stamp } from '../stamp.ts'
+import type { Committed, Ledger, LedgerReading, Mutation, Origin } from '../tiers/ledger.ts'
+import type { TierWrite } from '../tiers/tier.ts'
+import type { Word } from './redis-client.ts'
+import {
+  bytesOf,
+  echoChannel,
+  encodeRemaining,
+  encodeStamp,
+  encodeUnplaced,
+  messageChannel,
+} from './redis-layout.ts'
+import { clearScript, commitScript, populateScript, sinceScript } from './redis-scripts.ts'
+import type { RedisStore } from './redis-store.ts'
+
+let idOfProcess: string | undefined
+
+/**
+ * The end of the name of the channel on which this process hears its echoes. All buses of the process listen to it, so
+ * that a tier's ledger need not know its bus.
+ */
+export function processId(): string {
+  idOfProcess ??= Array.from(systemRandom.bytes(8), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return idOfProcess
+}
+
+/** The ledger over a store. */
+export class RedisLedger implements Ledger {
+  readonly channel: string
+  readonly partitions: number
+  readonly keepsData: boolean
+  readonly #store: RedisStore
+
+  constructor(store: RedisStore, keepsData: boolean) {
+    this.channel = store.channel
+    this.partitions = store.partitions
+    this.keepsData = keepsData
+    this.#store = store
+  }
+
+  read(keys: readonly string[]): Promise<LedgerReading[]> {
+    return this.#store.attempt('read', async () => {
+      if (this.keepsData) return await this.#store.look(keys)
+      // The state comes with no entries: those of a tier on this keyspace are not this ledger's.
+      const readings = await Promise.all(
+        this.#store
+          .byPartition(keys, (key) => key)
+          .map(async ({ partition, places }) => {
+            const asOf = await this.#store.asOf(partition)
+            return places.map((place) => ({ place, asOf }))
+          }),
+      )
+      const answers: LedgerReading[] = []
+      for (const { place, asOf } of readings.flat()) answers[place] = { entry: undefined, asOf }
+      return answers
+    })
+  }
+
+  commit(mutation: Mutation, origin: Origin): Promise<Committed> {
+    return this.#store.attempt('commit', () =>
+      mutation.op === 'clear' ? this.#clear(mutation.prefix, origin) : this.#commit(mutation, origin),
+    )
+  }
+
+  populate(write: TierWrite, asOf: Stamp): Promise<'stored' | 'refused'> {
+    const store = this.#store
+    return store.attempt('populate', async () => {
+      const partition = store.partitionOf(write.key)
+      if (asOf.partition !== partition) return 'refused'
+      const stored = await store.run(
+        populateScript,
+        partition,
+        [write.key],
+        [
+          String(asOf.epoch),
+          String(asOf.sequence),
+          this.keepsData ? '1' : '0',
+          encodeRemaining(write.remainingMs),
+          encodeStamp(write.stamp ?? asOf),
+          this.keepsData ? write.bytes : '',
+        ],
+      )
+      return stored === 1 ? 'stored' : 'refused'
+    })
+  }
+
+  since(after: Stamp): Promise<Message[] | 'gap'> {
+    const store = this.#store
+    return store.attempt('since', async () => {
+      const { partition, epoch, sequence } = after
+      if (!Number.isInteger(partition) || partition < 0 || partition >= this.partitions) return 'gap'
+      const reply = await store.run(sinceScript, partition, [], [String(epoch), String(sequence)])
+      if (!Array.isArray(reply)) return 'gap'
+      const messages: Message[] = []
+      for (const bytes of reply as unknown[]) {
+        const message = bytes instanceof Uint8Array ? decodeMessage(bytes) : undefined
+        if (message === undefined) return 'gap'
+        messages.push(message)
+      }
+      return messages
+    })
+  }
+
+  probe(token: string): Promise<Stamp[]> {
+    const { keyspace, database } = this.#store
+    return this.#store.attempt('probe', () =>
+      this.#store.stand(token, [echoChannel(keyspace, database, processId())]),
+    )
+  }
+
+  async #commit(mutation: Exclude<Mutation, { op: 'clear' }>, origin: Origin): Promise<Committed> {
+    const store = this.#store
+    const { op, key } = mutation
+    const partition = store.partitionOf(key)
+    const hasBytes = op === 'set' && this.keepsData
+    const reply = await store.run(
+      commitScript,
+      partition,
+      [key],
+      [
+        messageChannel(store.keyspace, store.database),
+        String(store.logMessages),
+        encodeUnplaced(op, key, partition, origin),
+        this.keepsData ? '1' : '0',
+        hasBytes ? encodeRemaining(mutation.remainingMs) : '0',
+        hasBytes ? mutation.bytes : '',
+      ],
+    )
+    const [epoch, sequence, existed] = reply as unknown[]
+    return { stamp: store.stampIn(partition, epoch, sequence), existed: existed === 1 }
+  }
+
+  async #clear(prefix: string, origin: Origin): Promise<Committed> {
+    const store = this.#store
+    const channel = messageChannel(store.keyspace, store.database)
+    const stamps = await clearAll(store, prefix, channel, (partition) =>
+      encodeUnplaced('clear', prefix, partition, origin),
+    )
+    return { stamp: stamps[0] as Stamp, existed: false }
+  }
+}
+
+/**
+ * Makes every entry below a prefix dead, and has them removed later.
+ *
+ * @param channel - Where it is told; nothing when it takes no place in the order.
+ */
+export async function clearAll(
+  store: RedisStore,
+  prefix: string,
+  channel: string,
+  messageFor: (partition: number) => Word,
+): Promise<Stamp[]> {
+  const groups = await Promise.all(
+    store.groups().map(async (group) => {
+      const places = group.flatMap((partition) => {
+        const { epoch, sequence } = store.seen(partition)
+        return [String(epoch), String(sequence), messageFor(partition)]
+      })
+      const words = [String(store.partitions), channel, String(store.logMessages), bytesOf(prefix), ...places]
+      const reply = (await store.evaluate(clearScript, store.namesOf(group), words)) as unknown[]
+      return group.map((partition, turn) => store.stampIn(partition, reply[3 * turn], reply[3 * turn + 1]))
+    }),
+  )
+  store.sweep(prefix)
+  return groups.flat()
+}

@@ -1,0 +1,417 @@
+// One tier's or one bus's hold on a keyspace: runs scripts, remembers how far it has seen each partition, and
+// gives failures the form that callers know.
+//
+// A partition that stands before where it was seen has lost something: the server was restored from an older copy,
+// or another one took over that was behind. Every script is told how far its caller has seen, and begins a new epoch
+// then. What counts is what was seen when the script was sent: the answer to an older call can come late.
+
+import { describe } from '../duration.ts'
+import { CacheError } from '../errors.ts'
+import { partitionTextOf } from '../key.ts'
+import { checkCount } from '../options.ts'
+import { isAtOrAfter, partitionOf, type Stamp } from '../stamp.ts'
+import type { TierEntry } from '../tiers/tier.ts'
+import { type Caller, callerOf, type RedisClient, type Word } from './redis-client.ts'
+import {
+  entryKey,
+  entryPattern,
+  logKey,
+  type PartitionState,
+  parseEntry,
+  parseEntryKey,
+  parseState,
+  stateKey,
+  textOf,
+} from './redis-layout.ts'
+import { readScript, removeScript, type Script, standScript, sweptScript } from './redis-scripts.ts'
+
+/** Options that a Redis tier and a Redis bus share; those that belong together are given the same. */
+export interface RedisOptions {
+  /**
+   * The connection for commands: ioredis 5.9 or 6 (a `Cluster` too), or node-redis 6. It stays the caller's: it is
+   * not closed, and nothing is set on it.
+   */
+  client: RedisClient
+
+  /**
+   * What the names of keys and channels begin with: 1 to 64 letters, digits, dots, hyphens and underscores. Caches
+   * with different ones share a server without meeting.
+   *
+   * @defaultValue `'tierwheel'`
+   */
+  keyspace?: string
+
+  /**
+   * Into how many parts the keys are dealt, each with an order of its own, from 1 to 1,024. The same for everyone who
+   * uses the keyspace; another number is refused.
+   *
+   * @defaultValue `16`
+   */
+  partitions?: number
+
+  /**
+   * How many mutations of each partition are kept at the least for those who missed some, from 1 to 10,000: a populate
+   * looks through those that came after its read.
+   *
+   * @defaultValue `1_024`
+   */
+  logMessages?: number
+}
+
+/** The names of `RedisOptions`. */
+export const redisOptionNames: readonly string[] = ['client', 'keyspace', 'partitions', 'logMessages']
+
+/** What was found of a key. */
+export interface Looked {
+  readonly entry: TierEntry | undefined
+  readonly asOf: Stamp
+}
+
+/** Entries of one call; a server answers nobody else while a script runs. */
+export const KEYS_PER_CALL = 128
+const SCAN_COUNT = 512
+const READ_ATTEMPTS = 3
+
+/** The scripts' digests, which name them to the server. */
+const digests = new Map<Script, Promise<string>>()
+
+/** A keyspace on a server, as one tier or bus has it. */
+export class RedisStore {
+  /** The tier or bus, for its errors. */
+  readonly name: string
+  readonly keyspace: string
+  readonly partitions: number
+  readonly logMessages: number
+  readonly database: number
+  /** What the tier's and the bus's `channel` says. */
+  readonly channel: string
+  readonly isCluster: boolean
+  readonly #caller: Caller
+  readonly #seen: Stamp[]
+  #isClosed = false
+  /** That the keyspace has as many partitions as this store. */
+  #agreed: Promise<unknown> | undefined
+  #isSweeping = false
+  /** Prefixes that wait for the sweep under way. */
+  readonly #unswept = new Set<string>()
+
+  /** @throws TypeError or RangeError naming the option. */
+  constructor(name: string, options: RedisOptions) {
+    const { keyspace = 'tierwheel', partitions = 16, logMessages = 1_024 } = options
+    if (typeof keyspace !== 'string' || !/^[A-Za-z0-9._-]{1,64}$/.test(keyspace)) {
+      throw new TypeError(
+        `keyspace: ${describe(keyspace)} may have 1 to 64 characters, each a letter, a digit, a dot, a hyphen or an underscore`,
+      )
+    }
+    this.name = name
+    this.keyspace = keyspace
+    this.partitions = checkCount(partitions, 'partitions', 1, 1_024)
+    this.logMessages = checkCount(logMessages, 'logMessages', 1, 10_000)
+    this.#caller = callerOf(options.client, 'client')
+    this.database = this.#caller.database
+    this.isCluster = this.#caller.isCluster
+    this.channel = `redis:${keyspace}:${this.database}`
+    this.#seen = Array.from({ length: partitions }, (_, partition) => ({ partition, epoch: 0, sequence: 0 }))
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  close(): void {
+    this.#isClosed = true
+  }
+
+  /** Runs an operation, and gives its failure the form that callers know. */
+  async attempt<T>(what: string, run: () => Promise<T>): Promise<T> {
+    if (this.#isClosed)
+      throw new CacheError('CACHE_CLOSED', `${this.name}: ${what} after close`, { tier: 'redis' })
+    try {
+      this.#agreed ??= this.#agree()
+      await this.#agreed
+      return await run()
+    } catch (error) {
+      throw failureOf(this.name, what, error)
+    }
+  }
+
+  partitionOf(key: string): number {
+    return partitionOf(partitionTextOf(key), this.partitions)
+  }
+
+  /** Runs a script on keys of one partition: state, log and entries. */
+  run(
+    script: Script,
+    partition: number,
+    keys: readonly string[],
+    words: readonly Word[] = [],
+  ): Promise<unknown> {
+    const { epoch, sequence } = this.seen(partition)
+    const entries = keys.map((key) => entryKey(this.keyspace, partition, key))
+    const names = [stateKey(this.keyspace, partition), logKey(this.keyspace, partition), ...entries]
+    return this.evaluate(script, names, [String(this.partitions), String(epoch), String(sequence), ...words])
+  }
+
+  /** Runs a script. */
+  async evaluate(script: Script, keys: readonly string[], words: readonly Word[]): Promise<unknown> {
+    const rest = [String(keys.length), ...keys, ...words]
+    try {
+      return await this.#caller.call(['EVALSHA', await digestOf(script), ...rest])
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
+      return await this.#caller.call(['EVAL', script.text, ...rest])
+    }
+  }
+
+  /** How far the partition was seen. */
+  seen(partition: number): Stamp {
+    return this.#seen[partition] as Stamp
+  }
+
+  /** Takes note of where a partition stands. */
+  note(stamp: Stamp): void {
+    if (isAtOrAfter(stamp, this.seen(stamp.partition))) this.#seen[stamp.partition] = stamp
+  }
+
+  /** The stamp in the next two words of a reply. */
+  stampIn(partition: number, epoch: unknown, sequence: unknown): Stamp {
+    const stamp = { partition, epoch: Number(textOf(epoch)), sequence: Number(textOf(sequence)) }
+    this.note(stamp)
+    return stamp
+  }
+
+  /**
+   * Where all partitions stand, told on channels with a token.
+   *
+   * In a cluster each partition is asked by itself, and tells by itself.
+   */
+  async stand(token: string, channels: readonly string[]): Promise<Stamp[]> {
+    const stamps = await Promise.all(this.groups().map((group) => this.#standOf(group, token, channels)))
+    return stamps.flat()
+  }
+
+  /** Partitions that one script may touch together. */
+  groups(): number[][] {
+    const all = this.#all()
+    return this.isCluster ? all.map((partition) => [partition]) : [all]
+  }
+
+  /** Entries and where their partitions stand, in the order of the keys. */
+  async look(keys: readonly string[]): Promise<Looked[]> {
+    const answers: Looked[] = []
+    const calls = this.byPartition(keys, (key) => key).map(async ({ partition, members, places }) => {
+      const { asOf, entries } = await this.#lookIn(partition, members)
+      for (const [turn, place] of places.entries()) answers[place] = { entry: entries[turn], asOf }
+    })
+    await Promise.all(calls)
+    return answers
+  }
+
+  /** Deals what has a key into calls: one partition each, and not too many keys. */
+  byPartition<T>(
+    all: readonly T[],
+    keyOf: (one: T) => string,
+  ): { partition: number; members: T[]; places: number[] }[] {
+    const open = new Map<number, { partition: number; members: T[]; places: number[] }>()
+    const calls: { partition: number; members: T[]; places: number[] }[] = []
+    for (const [place, one] of all.entries()) {
+      const partition = this.partitionOf(keyOf(one))
+      let call = open.get(partition)
+      if (call === undefined || call.places.length >= KEYS_PER_CALL) {
+        call = { partition, members: [], places: [] }
+        open.set(partition, call)
+        calls.push(call)
+      }
+      call.members.push(one)
+      call.places.push(place)
+    }
+    return calls
+  }
+
+  /**
+   * Gives the memory back that dead entries below a prefix take, behind everybody's back. What it leaves, as when the
+   * process ends, stays dead: the mark of the clear is forgotten only when all is removed.
+   */
+  sweep(prefix: string): void {
+    this.#unswept.add(prefix)
+    if (this.#isSweeping) return
+    this.#isSweeping = true
+    void this.#sweepAll()
+      .catch(() => {})
+      .finally(() => {
+        this.#isSweeping = false
+        this.#unswept.clear()
+      })
+  }
+
+  async #sweepAll(): Promise<void> {
+    // A set hands out what is added to it while it is walked.
+    for (const asked of this.#unswept) {
+      this.#unswept.delete(asked)
+      const states = await Promise.all(this.#all().map((partition) => this.#stateOf(partition)))
+      // Too many marks have become one that fits everything.
+      const isWide = states.some((state) => state?.marks.some((mark) => mark.prefix === ''))
+      const prefix = isWide ? '' : asked
+      await Promise.all(this.#caller.servers().map((call) => this.#sweepServer(call, prefix)))
+      for (const [partition, state] of states.entries()) {
+        const generation = Math.max(0, ...(state?.marks ?? []).map((mark) => mark.generation))
+        if (state === undefined || generation === 0) continue
+        await this.run(sweptScript, partition, [], [String(state.epoch), String(generation), prefix])
+      }
+    }
+  }
+
+  async #sweepServer(call: (words: readonly Word[]) => Promise<unknown>, prefix: string): Promise<void> {
+    const pattern = entryPattern(this.keyspace, prefix)
+    let cursor = '0'
+    do {
+      if (this.#isClosed) throw new Error('closed; the marks stay for the next sweep')
+      const reply = await call(['SCAN', cursor, 'MATCH', pattern, 'COUNT', String(SCAN_COUNT)])
+      const [next, names] = reply as [unknown, unknown[]]
+      cursor = textOf(next)
+      const found = names.flatMap((name) => parseEntryKey(this.keyspace, this.partitions, textOf(name)) ?? [])
+      for (const partition of new Set(found.map((entry) => entry.partition))) {
+        const keys = found.filter((entry) => entry.partition === partition).map(({ key }) => key)
+        for (let at = 0; at < keys.length; at += KEYS_PER_CALL)
+          await this.run(removeScript, partition, keys.slice(at, at + KEYS_PER_CALL), ['dead'])
+      }
+    } while (cursor !== '0')
+  }
+
+  async #standOf(group: readonly number[], token: string, channels: readonly string[]): Promise<Stamp[]> {
+    const seen = group.flatMap((partition) => {
+      const { epoch, sequence } = this.seen(partition)
+      return [String(partition), String(epoch), String(sequence)]
+    })
+    const keys = this.namesOf(group)
+    const words = [String(this.partitions), token, String(channels.length), ...channels, ...seen]
+    const reply = (await this.evaluate(standScript, keys, words)) as unknown[]
+    return group.map((partition, turn) => {
+      const stamp = this.stampIn(partition, reply[2 * turn], reply[2 * turn + 1])
+      // The server has judged what was seen; if it did not believe that, as of a forged message, neither do we.
+      this.#seen[partition] = stamp
+      return stamp
+    })
+  }
+
+  /** The keys of state and log of partitions. */
+  namesOf(group: readonly number[]): string[] {
+    return group.flatMap((partition) => [
+      stateKey(this.keyspace, partition),
+      logKey(this.keyspace, partition),
+    ])
+  }
+
+  async #lookIn(
+    partition: number,
+    keys: readonly string[],
+  ): Promise<{ asOf: Stamp; entries: (TierEntry | undefined)[] }> {
+    const names = keys.map((key) => entryKey(this.keyspace, partition, key))
+    for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
+      const seen = this.seen(partition)
+      const reply = (await this.evaluate(
+        readScript,
+        [stateKey(this.keyspace, partition), ...names],
+        [],
+      )) as unknown[]
+      const state = this.#checked(reply[0])
+      const asOf = state && { partition, epoch: state.epoch, sequence: state.sequence }
+      if (state === undefined || asOf === undefined || !isAtOrAfter(asOf, seen)) {
+        await this.#standOf([partition], '', [])
+        continue
+      }
+      this.note(asOf)
+      const entries = keys.map((key, turn) =>
+        parseEntry(key, reply[2 * turn + 1], reply[2 * turn + 2], state),
+      )
+      return { asOf, entries }
+    }
+    throw new Error(
+      'the state of a partition is older than it was seen, again and again; are reads sent to a replica?',
+    )
+  }
+
+  /**
+   * Begins partition 0, which there is whatever their number: who comes with another number is refused by its first
+   * operation, and not by the first key that lies where both have a partition.
+   */
+  async #agree(): Promise<void> {
+    try {
+      await this.#standOf([0], '', [])
+    } catch (error) {
+      this.#agreed = undefined
+      throw error
+    }
+  }
+
+  /** Where a partition stands. */
+  async asOf(partition: number): Promise<Stamp> {
+    return (await this.#lookIn(partition, [])).asOf
+  }
+
+  async #stateOf(partition: number): Promise<PartitionState | undefined> {
+    const reply = (await this.evaluate(readScript, [stateKey(this.keyspace, partition)], [])) as unknown[]
+    return this.#checked(reply[0])
+  }
+
+  /** A state as this version understands it; `undefined` when there is none. */
+  #checked(word: unknown): PartitionState | undefined {
+    if (!(word instanceof Uint8Array)) return undefined
+    const state = parseState(word)
+    if (state?.format !== 1) {
+      const [, format = 'unknown'] = /^(\d+) /.exec(textOf(word.subarray(0, 16))) ?? []
+      throw new Error(`TIERWHEEL format ${format}`)
+    }
+    if (state.partitions !== this.partitions) throw new Error(`TIERWHEEL partitions ${state.partitions}`)
+    return state
+  }
+
+  #all(): number[] {
+    return Array.from({ length: this.partitions }, (_, partition) => partition)
+  }
+}
+
+/**
+ * An operation's failure, as callers know it.
+ *
+ * Errors of client libraries carry the command with its arguments, and sometimes an address with a password; neither
+ * may get into a log. What is kept is the message without credentials, the name and the code.
+ */
+export function failureOf(name: string, what: string, error: unknown): unknown {
+  if (error instanceof CacheError || error instanceof RangeError) return error
+  const { message, code } = error as { message?: unknown; code?: unknown }
+  const told = typeof message === 'string' && message !== '' ? message : String(code ?? 'it gave no reason')
+  const cause = new Error(told.replace(/\/\/[^@/\s]*@/g, '//').slice(0, 300))
+  if (error instanceof Error) cause.name = error.name
+  if (typeof code === 'string') Object.assign(cause, { code })
+  return new CacheError('CACHE_TIER_FAILED', `${name}: ${what} failed: ${adviceFor(cause.message)}`, {
+    tier: 'redis',
+    cause,
+  })
+}
+
+/** What the message means, where more can be said than it says. */
+function adviceFor(message: string): string {
+  const [, what, found] = /TIERWHEEL (partitions|format) (\w+)/.exec(message) ?? []
+  if (what === 'partitions')
+    return `partitions: the keyspace has ${found} on this server; give the same number everywhere, or another keyspace`
+  if (what === 'format')
+    return `the keyspace was written in format ${found}, and this version knows format 1; give another keyspace`
+  if (message.startsWith('NOPERM'))
+    return `${message} (its user needs the keys "~{keyspace:*", the channels "&keyspace:bus:*" and the commands that the page on the tier lists)`
+  return message
+}
+
+/** The digest by which a server knows a script: SHA-1 in hexadecimal. */
+function digestOf(script: Script): Promise<string> {
+  let digest = digests.get(script)
+  if (digest === undefined) {
+    digest = crypto.subtle
+      .digest('SHA-1', new TextEncoder().encode(script.text))
+      .then((bytes) =>
+        Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, '0')).join(''),
+      )
+    digests.set(script, digest)
+  }
+  return digest
+}

@@ -1,0 +1,85 @@
+// The clients that the Redis tests run with, each as a program would make them.
+
+import { Redis } from 'ioredis'
+import { Redis as Redis5 } from 'ioredis5'
+import { createClient } from 'redis'
+import type { RedisClient, RedisSubscriber } from '../../src/bus/redis.ts'
+
+/** Connections of one client library to one server. */
+export interface Connections {
+  readonly client: RedisClient
+  /** One more connection, for a bus. */
+  subscriber(): Promise<RedisSubscriber>
+  /** Sends a command on the client. */
+  send(...words: string[]): Promise<unknown>
+  close(): void
+}
+
+/** How a user logs in, where not as everybody. */
+export interface Login {
+  readonly username: string
+  readonly password: string
+}
+
+export interface Library {
+  readonly name: string
+  connect(port: number, login?: Login): Promise<Connections>
+}
+
+function byIoredis(name: string, Client: typeof Redis): Library {
+  return {
+    name,
+    connect: async (port, login) => {
+      const options = { host: '127.0.0.1', port, maxRetriesPerRequest: 1, retryStrategy: () => 50, ...login }
+      const open = () => {
+        const client = new Client(options)
+        client.on('error', () => {})
+        opened.push(client)
+        return client
+      }
+      const opened: Redis[] = []
+      const client = open()
+      return {
+        client,
+        subscriber: async () => open(),
+        send: (command, ...words) => client.call(command, ...words),
+        close: () => {
+          for (const one of opened) one.disconnect()
+        },
+      }
+    },
+  }
+}
+
+const nodeRedis: Library = {
+  name: 'node-redis 6',
+  connect: async (port, login) => {
+    const open = async () => {
+      const client = createClient({
+        socket: { host: '127.0.0.1', port, reconnectStrategy: () => 50 },
+        ...login,
+      })
+      client.on('error', () => {})
+      opened.push(client)
+      await client.connect()
+      return client
+    }
+    const opened: { destroy(): void }[] = []
+    const client = await open()
+    return {
+      client,
+      subscriber: open,
+      send: (...words) => client.sendCommand(words),
+      close: () => {
+        for (const one of opened) one.destroy()
+      },
+    }
+  },
+}
+
+export const libraries: readonly Library[] = [
+  byIoredis('ioredis 6', Redis),
+  // The same constructor as far as it is used here; the types of two versions do not mix.
+  byIoredis('ioredis 5.9', Redis5 as unknown as typeof Redis),
+  nodeRedis,
+]

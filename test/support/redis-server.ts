@@ -1,0 +1,148 @@
+// A real Redis server for tests: its own process on a free loopback port, without persistence, ended by its pid.
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/**
+ * Whether Redis can be had here. Where services are required it is taken to be: then its absence fails the tests.
+ */
+export function hasRedis(): boolean {
+  const { status } = spawnSync('redis-server', ['--version'])
+  if (status === 0) return true
+  if (process.env.CI !== undefined || process.env.REQUIRE_SERVICES !== undefined) {
+    throw new Error('redis-server is not on the PATH, and the tests here must not go without it')
+  }
+  console.warn('SKIPPED: redis-server is not on the PATH, so nothing here was tested with Redis')
+  return false
+}
+
+/** A running server. */
+export class RedisServer {
+  readonly port: number
+  #process: ChildProcess
+
+  private constructor(port: number, server: ChildProcess) {
+    this.port = port
+    this.#process = server
+  }
+
+  static async start(more?: Record<string, string>): Promise<RedisServer> {
+    for (let attempt = 1; ; attempt++) {
+      const port = await freePort()
+      try {
+        return new RedisServer(port, await launch(port, more))
+      } catch (error) {
+        // Somebody else may have taken the port meanwhile.
+        if (attempt === 5) throw error
+      }
+    }
+  }
+
+  /**
+   * Three servers that share the slots of a cluster.
+   *
+   * @param folder - Where they keep what they know of each other.
+   */
+  static async startCluster(folder: string): Promise<RedisServer[]> {
+    const servers: RedisServer[] = []
+    const ports: { port: number; gossip: number }[] = []
+    for (let at = 0; at < 3; at++) {
+      const gossip = await freePort()
+      const server = await RedisServer.start({
+        dir: folder,
+        'cluster-enabled': 'yes',
+        'cluster-config-file': `nodes-${at}.conf`,
+        'cluster-port': `${gossip}`,
+        'cluster-node-timeout': '5000',
+      })
+      ports.push({ port: server.port, gossip })
+      servers.push(server)
+    }
+    const [first] = ports as [{ port: number; gossip: number }]
+    for (const [at, { port }] of ports.entries()) {
+      const slots = [Math.floor((16_384 / 3) * at), Math.floor((16_384 / 3) * (at + 1)) - 1]
+      await ask(port, `CLUSTER ADDSLOTSRANGE ${slots.join(' ')}`)
+      await ask(port, `CLUSTER SET-CONFIG-EPOCH ${at + 1}`)
+      if (at > 0) await ask(port, `CLUSTER MEET 127.0.0.1 ${first.port} ${first.gossip}`)
+    }
+    for (const { port } of ports) {
+      for (let attempt = 0; ; attempt++) {
+        const info = await ask(port, 'CLUSTER INFO')
+        if (info.includes('cluster_state:ok') && info.includes('cluster_known_nodes:3')) break
+        if (attempt === 300) throw new Error(`the cluster does not form: ${info}`)
+        await sleep(50)
+      }
+    }
+    return servers
+  }
+
+  /** Stops the process where it stands, as a machine under too much load does. */
+  pause(): void {
+    this.#process.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#process.kill('SIGCONT')
+  }
+
+  /** Ends the process at once. */
+  async kill(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
+    const ended = once(this.#process, 'exit')
+    this.#process.kill('SIGKILL')
+    await ended
+  }
+
+  /** A new process on the same port, with nothing in it. */
+  async restart(): Promise<void> {
+    await this.kill()
+    this.#process = await launch(this.port)
+  }
+}
+
+async function launch(port: number, more: Record<string, string> = {}): Promise<ChildProcess> {
+  const options = { port: `${port}`, bind: '127.0.0.1', save: '', appendonly: 'no', daemonize: 'no', ...more }
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
+  const server = spawn('redis-server', args, { stdio: 'ignore' })
+  for (let attempt = 0; attempt < 250; attempt++) {
+    if (server.exitCode !== null) throw new Error(`redis-server ended with ${server.exitCode}`)
+    if (await answers(port, server.pid)) return server
+    await sleep(20)
+  }
+  server.kill('SIGKILL')
+  throw new Error(`redis-server does not answer on port ${port}`)
+}
+
+/** Whether that very process answers: another server's tests must not meet ours. */
+async function answers(port: number, pid: number | undefined): Promise<boolean> {
+  const info = await ask(port, 'INFO server').catch(() => '')
+  return info.includes(`process_id:${pid}\r\n`)
+}
+
+/** Sends one inline command. */
+function ask(port: number, command: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(`${command}\r\n`))
+    socket.once('error', reject)
+    socket.setTimeout(1_000, () => socket.destroy(new Error(`${command}: no answer`)))
+    socket.once('data', (data) => {
+      socket.destroy()
+      const reply = data.toString()
+      if (reply.startsWith('-')) reject(new Error(`${command}: ${reply}`))
+      else resolve(reply)
+    })
+  })
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}

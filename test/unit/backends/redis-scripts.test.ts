@@ -1,0 +1,122 @@
+// What the scripts do beyond the contract's suites, on a real server: what they make of a keyspace that holds
+// something unusual.
+
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { parseState } from '../../../src/backends/redis-layout.ts'
+import { clearScript, sweptScript } from '../../../src/backends/redis-scripts.ts'
+import { RedisStore } from '../../../src/backends/redis-store.ts'
+import { redisTier } from '../../../src/tiers/redis.ts'
+import { hasRedis, RedisServer } from '../../support/redis-server.ts'
+
+const entry = (text: string) => ({ key: 'a:1:b', bytes: new TextEncoder().encode(text), remainingMs: 60_000 })
+
+describe.skipIf(!hasRedis())('redis scripts', () => {
+  let server: RedisServer
+  let client: Redis
+  beforeAll(async () => {
+    server = await RedisServer.start()
+    client = new Redis(server.port, '127.0.0.1')
+  })
+  beforeEach(async () => {
+    await client.flushall()
+  })
+  afterAll(async () => {
+    client.disconnect()
+    await server.kill()
+  })
+
+  const clear = (store: RedisStore, prefix: string) =>
+    store.evaluate(clearScript, store.namesOf([0]), [`${store.partitions}`, '', '128', prefix, '0', '0', ''])
+  const stateOf = async () => parseState((await client.getBuffer('{tierwheel:0}:s')) ?? new Uint8Array(0))
+
+  test('an entry of an older epoch is there for no operation', async () => {
+    const tier = redisTier({ client })
+    const lose = async () => client.del(...(await client.keys('*:s')))
+    const operations: [name: string, run: () => Promise<unknown>, answer: unknown][] = [
+      ['get', () => tier.get('a:1:b'), undefined],
+      ['touch', () => tier.touch('a:1:b', 1_000), false],
+      ['increment', () => tier.increment('a:1:b', 1, 0), undefined],
+      ['compareAndSet', () => tier.compareAndSet(entry('2'), entry('1').bytes), false],
+      ['delete', () => tier.delete('a:1:b'), false],
+      ['add', () => tier.add(entry('2')), true],
+    ]
+    for (const [name, run, answer] of operations) {
+      await tier.set(entry('1'))
+      await lose()
+      expect(await run(), name).toBe(answer)
+    }
+  })
+
+  test('what somebody else wrote under our key is a miss, and is written over', async () => {
+    const tier = redisTier({ client, partitions: 1 })
+    for (const garbage of ['', 'x', '\x01', 'x'.repeat(100), `\x01${'x'.repeat(100)}`]) {
+      await client.set('{tierwheel:0}:e:a:1:b', Buffer.from(garbage, 'latin1'))
+      expect(await tier.get('a:1:b')).toBeUndefined()
+      expect(await tier.increment('a:1:b', 1, 0)).toBeUndefined()
+      expect(await tier.add(entry('1'))).toBe(true)
+      expect((await tier.get('a:1:b'))?.bytes).toEqual(entry('1').bytes)
+    }
+  })
+
+  test('a keyspace of another format is refused and stays as it is', async () => {
+    const state = '2 16 1763825737000000 42 3 something\n'
+    const old = redisTier({ client, partitions: 1 })
+    const fresh = redisTier({ client, partitions: 1 })
+    await old.get('a:1:b')
+    await client.set('{tierwheel:0}:s', state)
+    for (const tier of [old, fresh]) {
+      const calls = [() => tier.get('a:1:b'), () => tier.set(entry('1')), () => tier.clear('')]
+      for (const call of calls) await expect(call()).rejects.toThrow(/written in format 2/)
+    }
+    expect(await client.get('{tierwheel:0}:s')).toBe(state)
+    expect(await client.dbsize()).toBe(1)
+  })
+
+  test('who reads, and has seen more than the server knows, has a new epoch begun', async () => {
+    const tier = redisTier({ client, partitions: 1 })
+    const origin = { id: '0123456789abcdef', serial: 1 }
+    await tier.ledger?.commit({ op: 'set', ...entry('1') }, origin)
+    const state = await client.get('{tierwheel:0}:s')
+    const committed = await tier.ledger?.commit({ op: 'set', ...entry('2') }, origin)
+    await client.set('{tierwheel:0}:s', state ?? '')
+    const [reading] = (await tier.ledger?.read(['a:1:b'])) ?? []
+    expect(reading?.entry).toBeUndefined()
+    expect(reading?.asOf.epoch).toBeGreaterThan(committed?.stamp.epoch ?? Number.POSITIVE_INFINITY)
+  })
+
+  test('a clear takes the place of those it covers, and too many become one of everything', async () => {
+    const store = new RedisStore('test', { client, partitions: 1 })
+    for (const prefix of ['a:1', 'a:2', 'b:', 'a:']) await clear(store, prefix)
+    expect((await stateOf())?.marks).toEqual([
+      { generation: 3, prefix: 'b:' },
+      { generation: 4, prefix: 'a:' },
+    ])
+    for (let at = 0; at < 62; at++) await clear(store, `c:${at}:`)
+    expect((await stateOf())?.marks.length).toBe(64)
+    await clear(store, 'one more')
+    expect((await stateOf())?.marks).toEqual([{ generation: 67, prefix: '' }])
+  })
+
+  test('a sweep forgets the marks that it began with, below its prefix, and no others', async () => {
+    const store = new RedisStore('test', { client, partitions: 1 })
+    for (const prefix of ['a:', 'b:', 'a:1']) await clear(store, prefix)
+    const epoch = `${(await stateOf())?.epoch}`
+    await store.run(sweptScript, 0, [], [`${Number(epoch) - 1}`, '3', ''])
+    await store.run(sweptScript, 0, [], [epoch, '2', 'a:'])
+    expect((await stateOf())?.marks.map(({ prefix }) => prefix)).toEqual(['b:', 'a:1'])
+    await store.run(sweptScript, 0, [], [epoch, '3', ''])
+    expect((await stateOf())?.marks).toEqual([])
+  })
+
+  test('what was cleared too often to remember is swept all the same', async () => {
+    const store = new RedisStore('test', { client, partitions: 1 })
+    const tier = redisTier({ client, partitions: 1 })
+    await tier.set(entry('1'))
+    for (let at = 0; at < 65; at++) await clear(store, `c:${at}:`)
+    expect(await tier.get('a:1:b')).toBeUndefined()
+    await tier.clear('d:')
+    await expect.poll(async () => (await stateOf())?.marks.length).toBe(0)
+    expect(await client.keys('*:e:*')).toEqual([])
+  })
+})
