@@ -19,8 +19,15 @@ import { type Duration, describe, toMs } from './duration.ts'
 import { type KeyVersion, keyScope } from './key.ts'
 import { L1 } from './l1/l1.ts'
 import { Events } from './metrics/events.ts'
-import { checkClock, checkCount, checkNames, type LifetimeOptions, resolveDefaults } from './options.ts'
-import { type Random, systemRandom } from './random.ts'
+import {
+  checkClock,
+  checkCount,
+  checkNames,
+  checkRandom,
+  type LifetimeOptions,
+  resolveDefaults,
+} from './options.ts'
+import { type Random, randomId, systemRandom } from './random.ts'
 import type { Tier } from './tiers/tier.ts'
 
 /** Options of the first level within a cache. */
@@ -157,13 +164,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
   const bus = options.bus === undefined ? undefined : checkBus(options.bus)
   const prefix = options.prefix ?? ''
   const scope = keyScope(prefix, options.version ?? 1)
-  const { loadTimeout, staleIfError, staleWhileRevalidate, ttl } = options
-  const defaults = resolveDefaults({
-    ...(loadTimeout === undefined ? {} : { loadTimeout }),
-    ...(staleIfError === undefined ? {} : { staleIfError }),
-    ...(staleWhileRevalidate === undefined ? {} : { staleWhileRevalidate }),
-    ...(ttl === undefined ? {} : { ttl }),
-  })
+  const defaults = resolveDefaults(options)
   const deadlineMs =
     options.tierTimeout === undefined ? defaultLimits.deadlineMs : toMs(options.tierTimeout, 'tierTimeout')
   const leaseMs = options.lease === undefined ? DEFAULT_LEASE_MS : toMs(options.lease, 'lease')
@@ -194,7 +195,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
   const doubts = new Doubts()
   const stack = new TierStack({ levels, authority, authorityGuard, codec, invalidations, doubts, events })
   const l1 = options.l1 === false ? undefined : createFirstLevel(options.l1, bus, clock, random)
-  const origin = Array.from(random.bytes(8), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  const origin = randomId(random)
   const coordinator = new Coordinator({
     copies: new Copies({ l1, invalidations, hasBus: bus !== undefined, clock, scope }),
     doubts,
@@ -307,14 +308,6 @@ function checkCodec(value: unknown): Codec {
   }
   checkCount(codec.id, 'codec.id', 1, 255)
   return codec as Codec
-}
-
-function checkRandom(value: unknown): Random {
-  const random = value as Partial<Random> | null
-  if (typeof random?.bytes !== 'function' || typeof random.next !== 'function') {
-    throw new TypeError(`random: ${describe(value)} has no bytes() and next()`)
-  }
-  return random as Random
 }
 
 function messageOf(error: unknown): string {

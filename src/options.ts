@@ -5,6 +5,7 @@ import type { Clock } from './clock.ts'
 import { type Duration, describe, toMs } from './duration.ts'
 import type { Lifetime } from './entry.ts'
 import type { KeyVersion } from './key.ts'
+import type { Random } from './random.ts'
 
 /** Times that a cache gives to its entries, and that a call may give to one. */
 export interface LifetimeOptions {
@@ -171,6 +172,19 @@ export function checkClock(value: unknown): Clock {
     throw new TypeError(`clock: ${describe(value)} has no now(), wallNow() and setTimer()`)
   }
   return clock as Clock
+}
+
+/**
+ * Refuses a source of randomness that is not one.
+ *
+ * @throws TypeError.
+ */
+export function checkRandom(value: unknown): Random {
+  const random = value as Partial<Random> | null | undefined
+  if (typeof random?.bytes !== 'function' || typeof random.next !== 'function') {
+    throw new TypeError(`random: ${describe(value)} has no bytes() and next()`)
+  }
+  return random as Random
 }
 
 /** One slip of the fingers apart: a letter too many, too few, another one, or two exchanged. */

@@ -14,3 +14,8 @@ export const systemRandom: Random = {
   bytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   next: () => Math.random(),
 }
+
+/** A name that nobody else has: 16 hexadecimal digits. */
+export function randomId(random: Random): string {
+  return Array.from(random.bytes(8), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

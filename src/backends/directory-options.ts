@@ -5,7 +5,7 @@ import { realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { describe } from '../duration.ts'
-import { checkClock, checkCount } from '../options.ts'
+import { checkClock, checkCount, checkRandom } from '../options.ts'
 import { type Random, systemRandom } from '../random.ts'
 
 /** What `fileTier` and `fileBus` take alike. */
@@ -67,9 +67,6 @@ export function resolveDirectory(options: SharedDirectoryOptions): ResolvedDirec
       `directory: ${describe(directory)} must be a path that is not empty and holds no NUL`,
     )
   }
-  if (typeof random?.bytes !== 'function' || typeof random.next !== 'function') {
-    throw new TypeError(`random: ${describe(random)} has no bytes() and next()`)
-  }
   const givenPath = resolve(directory)
   return {
     path: realPathOf(givenPath),
@@ -77,7 +74,7 @@ export function resolveDirectory(options: SharedDirectoryOptions): ResolvedDirec
     logBytes: checkCount(options.logBytes ?? 2 ** 20, 'logBytes', 4096, 2 ** 30),
     lockWaitMs: checkCount(options.lockWaitMs ?? 5_000, 'lockWaitMs', 1, 3_600_000),
     clock: checkClock(options.clock ?? systemClock),
-    random,
+    random: checkRandom(random),
   }
 }
 

@@ -14,7 +14,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { partitionTextOf } from '../key.ts'
 import type { Message, MessageOp } from '../message.ts'
 import { checkClock, checkCount, checkNames } from '../options.ts'
-import { type Random, systemRandom } from '../random.ts'
+import { type Random, randomId, systemRandom } from '../random.ts'
 import { partitionOf, type Stamp } from '../stamp.ts'
 import type { Committed, Ledger, LedgerReading, Mutation, Origin } from '../tiers/ledger.ts'
 import type { TierWrite } from '../tiers/tier.ts'
@@ -98,7 +98,7 @@ export class Hub implements Ledger {
     this.#logMessages = checkCount(logMessages, 'logMessages', 1, 1_000_000)
     this.#clock = checkClock(clock)
     this.entries = new Entries(clock, checkCount(maxEntries, 'maxEntries', 1, 2 ** 24))
-    this.channel = `hub:${Array.from(random.bytes(8), (byte) => byte.toString(16).padStart(2, '0')).join('')}`
+    this.channel = `hub:${randomId(random)}`
     this.#partitions = Array.from({ length: this.partitions }, () => ({ sequence: 0, log: [] }))
     // Microseconds, as Redis begins its epochs: copies that outlive this process, such as files, must not
     // meet the same epoch again with other mutations in it.

@@ -4,7 +4,7 @@
 // What is promised happens in redis-scripts.ts: this is the other end of each script.
 
 import { decodeMessage, type Message } from '../message.ts'
-import { systemRandom } from '../random.ts'
+import { randomId, systemRandom } from '../random.ts'
 import type { Stamp } from '../stamp.ts'
 import type { Committed, Ledger, LedgerReading, Mutation, Origin } from '../tiers/ledger.ts'
 import type { TierWrite } from '../tiers/tier.ts'
@@ -27,7 +27,7 @@ let idOfProcess: string | undefined
  * that a tier's ledger need not know its bus.
  */
 export function processId(): string {
-  idOfProcess ??= Array.from(systemRandom.bytes(8), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  idOfProcess ??= randomId(systemRandom)
   return idOfProcess
 }
 

@@ -20,7 +20,7 @@ import { failureOf, type RedisOptions, RedisStore, redisOptionNames } from '../b
 import { type Clock, systemClock, type Timer } from '../clock.ts'
 import { decodeMessage } from '../message.ts'
 import { checkClock, checkNames } from '../options.ts'
-import { systemRandom } from '../random.ts'
+import { randomId, systemRandom } from '../random.ts'
 import { isAtOrAfter, type Stamp } from '../stamp.ts'
 import type { Ledger } from '../tiers/ledger.ts'
 import type { Bus, BusListener } from './bus.ts'
@@ -143,7 +143,7 @@ class RedisBus implements Bus {
    * @param arrived - Runs within the hearing of the last of them, so between two messages.
    */
   async #check(channels: readonly string[], arrived: (stamps: readonly Stamp[]) => void): Promise<void> {
-    const token = Array.from(systemRandom.bytes(8), (byte) => byte.toString(16).padStart(2, '0')).join('')
+    const token = randomId(systemRandom)
     let timer: Timer | undefined
     try {
       await new Promise<void>((resolve, reject) => {

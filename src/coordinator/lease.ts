@@ -15,7 +15,7 @@
 // by the server, so that what is proved is the way and not only the server.
 
 import type { Clock, Timer } from '../clock.ts'
-import type { Random } from '../random.ts'
+import { type Random, randomId } from '../random.ts'
 
 /** What a lease is made of. */
 export interface LeaseParts {
@@ -102,7 +102,7 @@ export class Lease {
       }
       this.#probe()
     }, leaseMs / PROBES_PER_LEASE)
-    const token = Array.from(random.bytes(8), (byte) => byte.toString(16).padStart(2, '0')).join('')
+    const token = randomId(random)
     this.#sent.set(token, clock.now())
     // A probe that fails is a token that does not come back.
     this.#parts.probe(token).catch(() => {})
