@@ -63,7 +63,7 @@ const cacheFiles = ['cache', 'caches', 'create-cache', 'create-l1', 'index', 'me
 const contracts = {
   tiers: ['tiers/tier.ts', 'tiers/ledger.ts'],
   bus: ['bus/bus.ts', 'bus/message.ts'],
-  codecs: ['codecs/codec.ts', 'codecs/tagged.ts'],
+  codecs: ['codecs/codec.ts', 'codecs/tagged.ts', 'codecs/xaes.ts'],
 }
 
 /** The floors of the core, from the ground up: a file imports from floors below its own and nowhere else. */

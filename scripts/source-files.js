@@ -102,6 +102,7 @@ export function lineOf(tree, node) {
 const nodeFiles = [
   /^tiers\/file/,
   /^bus\/file/,
+  /^codecs\/(compressed|encrypted|structured|xaes)/,
   // What memory tiers and in-process buses share, and what a server needs; the other backends are a directory on a disk.
   /^backends\/(?!(entries|hub|redis-[a-z]+)\.ts$)/,
   /^cli\//,

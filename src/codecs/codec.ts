@@ -4,7 +4,8 @@
 export interface Codec {
   /**
    * Number that is stored with every entry, 1 to 255, so that bytes of another codec are recognised
-   * and read as a miss. 1 to 63 are tierwheel's own (1 json); take 64 or more for yours.
+   * and read as a miss. 1 to 63 are tierwheel's own (1 json, 2 msgpackr, 3 structured,
+   * 4 compressed, 5 encrypted); take 64 or more for yours.
    */
   readonly id: number
   /** Short stable name used in errors and events, such as `json`. */

@@ -26,6 +26,7 @@ export interface Notation {
 
 /** Deepest nesting of arrays, objects, maps and sets, the outermost included. */
 export const MAX_DEPTH = 1_000
+/** Why deeper values are refused. */
 export const TOO_DEEP = 'they nest too deep'
 /**
  * Most values inside one value, and inside one that needs tags, which take some fifty times as long.
