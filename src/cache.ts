@@ -7,11 +7,19 @@ import { describe } from './duration.ts'
 import { type Key, type KeyScope, type KeyVersion, keyScope } from './key.ts'
 import type { L1Stats } from './l1/l1.ts'
 import type { CacheEventName, CacheEvents, Events } from './metrics/events.ts'
-import { type CallOptions, checkNames, type LoadOptions, type ResolvedCall, resolveCall } from './options.ts'
+import {
+  type CallOptions,
+  checkNames,
+  checkSkip,
+  type LoadOptions,
+  type ResolvedCall,
+  resolveCall,
+  type Skip,
+} from './options.ts'
 import type { TierScope } from './tiers/tier.ts'
 
-/** What a read may say differently from its cache. */
-export interface ReadOptions {
+/** What a call about a key may say differently from its cache. */
+export interface KeyOptions {
   /**
    * The key version this call is about.
    *
@@ -20,12 +28,23 @@ export interface ReadOptions {
   version?: KeyVersion
 }
 
+/** What a read may say differently from its cache. */
+export interface ReadOptions extends KeyOptions {
+  /**
+   * What the read passes by. `'copies'`: the part that orders mutations is asked, and what it says is kept in the
+   * copies. `'tiers'`: only L1 may answer.
+   *
+   * @defaultValue nothing
+   */
+  skip?: Skip
+}
+
 /** The first level of a cache, synchronously and for reading only. */
 export interface L1View<V> {
   /** The fresh value that this process holds, or `undefined`; the same answer as `cache.get` would give without asking any tier. */
-  get(key: Key, options?: ReadOptions): V | undefined
+  get(key: Key, options?: KeyOptions): V | undefined
   /** Whether `get` would answer; counts as a use. */
-  has(key: Key, options?: ReadOptions): boolean
+  has(key: Key, options?: KeyOptions): boolean
   /** Entries held; one that has expired counts until it is asked for or swept. */
   readonly size: number
   /** Bytes of the core's memory; values held by reference are not in it. */
@@ -152,9 +171,10 @@ export class Cache<V = unknown> {
   get<T extends V = V>(key: Key, options?: ReadOptions): Promise<T | undefined> {
     try {
       const scope = options === undefined ? this.#scope : this.#scopeOf(options)
-      const value = this.#coordinator.hit(key, scope)
+      const skip = options === undefined ? undefined : checkSkip(options.skip)
+      const value = skip === 'copies' ? undefined : this.#coordinator.hit(key, scope, true)
       if (value !== undefined) return Promise.resolve(value as T)
-      return this.#coordinator.get(key, scope) as Promise<T | undefined>
+      return this.#coordinator.get(key, scope, skip) as Promise<T | undefined>
     } catch (error) {
       return Promise.reject(error)
     }
@@ -166,22 +186,24 @@ export class Cache<V = unknown> {
    * Concurrent calls for one key share one `load`. A stale value that `staleWhileRevalidate` allows is returned
    * at once, with the refresh behind it. A load that is overtaken by a `set`, `delete` or `clear`, here or in
    * another process, is given to those who waited for it and kept nowhere. Options are not looked at for a hit,
-   * except `version`.
+   * except `version`, `forceFresh` and `skip`.
    *
-   * @param load - Gets the key and a signal that fires at `loadTimeout`. `undefined` is returned and not stored.
-   * @throws What `load` throws, when nothing stale may serve. CacheError `CACHE_LOAD_TIMEOUT` when it outlasts
+   * @param load - Gets the key, a signal that fires at `loadTimeout`, the value from before if there is one, and ways
+   *   to say more of the value it returns. `undefined` is returned and not stored.
+   * @throws What `load` throws, when nothing stale may serve and there is no `fallback`. CacheError `CACHE_LOAD_TIMEOUT` when it outlasts
    *   `loadTimeout`.
    * @example
    * const user = await cache.getOrSet('user:7', ({ signal }) => db.user(7, { signal }), { ttl: '5m' })
    */
-  getOrSet<T extends V = V>(key: Key, load: Loader<T>, options?: LoadOptions): Promise<T> {
+  getOrSet<T extends V = V>(key: Key, load: Loader<T, V>, options?: LoadOptions<NoInfer<T>>): Promise<T> {
     try {
       const scope = options === undefined ? this.#scope : this.#scopeOf(options)
-      const value = this.#coordinator.hit(key, scope)
+      const passes = options !== undefined && (options.forceFresh === true || options.skip === 'copies')
+      const value = passes ? undefined : this.#coordinator.hit(key, scope, false)
       if (value !== undefined) return Promise.resolve(value as T)
       if (typeof load !== 'function') throw new TypeError(`load: ${describe(load)} is not a function`)
       const call = resolveCall(this.#defaults, options)
-      return this.#coordinator.getOrSet(key, scope, load, call) as Promise<T>
+      return this.#coordinator.getOrSet(key, scope, load as Loader<unknown>, call) as Promise<T>
     } catch (error) {
       return Promise.reject(error)
     }
@@ -208,7 +230,7 @@ export class Cache<V = unknown> {
    * @throws CacheError `CACHE_TIER_FAILED` when the authority did not take it; it is gone here all the same, and the
    *   next read of the key tries again.
    */
-  async delete(key: Key, options?: ReadOptions): Promise<boolean> {
+  async delete(key: Key, options?: KeyOptions): Promise<boolean> {
     return this.#coordinator.delete(key, this.#scopeOf(options))
   }
 
@@ -223,7 +245,9 @@ export class Cache<V = unknown> {
    * @param keys - Any iterable; a key that comes twice is answered once.
    */
   async getMany<T extends V = V>(keys: Iterable<Key>, options?: ReadOptions): Promise<Map<Key, T>> {
-    return this.#coordinator.getMany([...keys], this.#scopeOf(options)) as Promise<Map<Key, T>>
+    return this.#coordinator.getMany([...keys], this.#scopeOf(options), checkSkip(options?.skip)) as Promise<
+      Map<Key, T>
+    >
   }
 
   /**
@@ -307,11 +331,11 @@ export class Cache<V = unknown> {
     return this.close()
   }
 
-  #hit(key: Key, options: ReadOptions | undefined): unknown {
-    return this.#coordinator.hit(key, this.#scopeOf(options))
+  #hit(key: Key, options: KeyOptions | undefined): unknown {
+    return this.#coordinator.hit(key, this.#scopeOf(options), true)
   }
 
-  #scopeOf(options: ReadOptions | undefined): KeyScope {
+  #scopeOf(options: KeyOptions | undefined): KeyScope {
     if (options === undefined) return this.#scope
     if (typeof options !== 'object' || options === null) checkNames(options, ['version'], 'options')
     return options.version === undefined ? this.#scope : keyScope(this.#prefix, options.version)

@@ -25,6 +25,7 @@ import {
   checkNames,
   checkRandom,
   type LifetimeOptions,
+  type LoadLimits,
   resolveDefaults,
 } from './options.ts'
 import { type Random, randomId, systemRandom } from './random.ts'
@@ -48,7 +49,7 @@ export interface CacheL1Options {
 }
 
 /** Options of `createCache`. */
-export interface CacheOptions extends LifetimeOptions {
+export interface CacheOptions extends LifetimeOptions, LoadLimits {
   /**
    * What stored keys begin with, so that several caches can share a backend. Any text.
    *
@@ -102,11 +103,22 @@ export interface CacheOptions extends LifetimeOptions {
   codec?: Codec
 
   /**
-   * How long a loader may take; `null` is no limit.
+   * The most loaders that run at once; more wait in the order in which they were asked for, within their
+   * `loadTimeout`. Give that too: a loader that never settles keeps its place otherwise.
    *
-   * @defaultValue `null`
+   * @defaultValue `null`, no limit
    */
-  loadTimeout?: Duration | null
+  maxLoads?: number | null
+
+  /**
+   * Gets a promise for each piece of work that goes on behind an answer: refreshes, and loads that `softLoadTimeout`
+   * let go on. It never rejects. For platforms that stop a program when it has answered.
+   *
+   * @defaultValue none
+   * @example
+   * createCache({ ttl: '1m', staleWhileRevalidate: '1m', waitUntil: (work) => context.waitUntil(work) })
+   */
+  waitUntil?: (work: Promise<unknown>) => void
 
   /**
    * How long one call of a tier may take; after that it is a miss, or a mutation that failed.
@@ -126,17 +138,23 @@ const optionNames: readonly (keyof CacheOptions)[] = [
   'bus',
   'clock',
   'codec',
+  'failureThrottle',
+  'jitter',
   'l1',
   'lease',
   'loadTimeout',
+  'maxLoads',
   'prefix',
   'random',
+  'refreshAhead',
+  'softLoadTimeout',
   'staleIfError',
   'staleWhileRevalidate',
   'tierTimeout',
   'tiers',
   'ttl',
   'version',
+  'waitUntil',
 ]
 
 const DEFAULT_L1_ENTRIES = 10_000
@@ -176,6 +194,15 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
   if (deadlineMs === 0)
     throw new RangeError('tierTimeout: 0 would let no tier answer; give it at least a millisecond')
 
+  const maxLoads =
+    options.maxLoads === undefined || options.maxLoads === null
+      ? Number.POSITIVE_INFINITY
+      : checkCount(options.maxLoads, 'maxLoads', 1, Number.MAX_SAFE_INTEGER)
+  const { waitUntil } = options
+  if (waitUntil !== undefined && typeof waitUntil !== 'function') {
+    throw new TypeError(`waitUntil: ${describe(waitUntil)} is not a function`)
+  }
+
   const events = new Events()
   const authority = authorityOf(tiers, bus)
   if (bus !== undefined) takenBuses.add(bus)
@@ -210,6 +237,10 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     events,
     origin,
     scope,
+    defaults,
+    maxLoads,
+    closeMs: deadlineMs,
+    waitUntil,
   })
 
   return new Cache<V>({

@@ -24,6 +24,12 @@ export function staleMsOf(lifetime: Lifetime): number {
   return Math.max(lifetime.staleWhileRevalidateMs, lifetime.staleIfErrorMs)
 }
 
+/** The lifetime of one entry, with up to `jitter` of its `ttl` taken off; `draw` is a random number from 0 to 1. */
+export function shortened(lifetime: Lifetime, jitter: number, draw: () => number): Lifetime {
+  if (jitter === 0 || lifetime.ttlMs === Number.POSITIVE_INFINITY) return lifetime
+  return { ...lifetime, ttlMs: lifetime.ttlMs * (1 - jitter * draw()) }
+}
+
 /** What is left of an entry's times. */
 export interface RemainingTimes {
   /** Zero or less when it is stale; `Infinity` for ever. */

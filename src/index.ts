@@ -2,7 +2,7 @@
 // importing the root reaches no `node:` module and no client library.
 
 export type { Bus, BusListener } from './bus/bus.ts'
-export type { Cache, CacheHealth, CacheStats, L1View, ReadOptions, TierStats } from './cache.ts'
+export type { Cache, CacheHealth, CacheStats, KeyOptions, L1View, ReadOptions, TierStats } from './cache.ts'
 export type { Clock, Timer } from './clock.ts'
 export type { Codec } from './codecs/codec.ts'
 export type { Loader, LoaderContext } from './coordinator/loading.ts'
@@ -14,7 +14,14 @@ export type { Key, KeyVersion } from './key.ts'
 export type { L1Stats } from './l1/l1.ts'
 export type { Message, MessageOp } from './message.ts'
 export type { CacheEventName, CacheEvents, Level } from './metrics/events.ts'
-export type { CallOptions, LifetimeOptions, LoadOptions } from './options.ts'
+export type {
+  CallOptions,
+  LifetimeOptions,
+  LoadLimits,
+  LoadOptions,
+  RefreshAhead,
+  Skip,
+} from './options.ts'
 export type { Random } from './random.ts'
 export type { Stamp } from './stamp.ts'
 export type { Committed, Ledger, LedgerReading, Mutation, Origin } from './tiers/ledger.ts'

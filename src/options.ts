@@ -31,7 +31,29 @@ export interface LifetimeOptions {
    * @defaultValue `0`, never on this ground.
    */
   staleIfError?: Duration
+
+  /**
+   * When `getOrSet` renews a value that is still fresh, behind the answer: after this share of its `ttl`, or with
+   * `{ beta }` by chance, the more likely the longer the last load took and the nearer the end is (XFetch; a `beta`
+   * of 1 is the usual choice, more is earlier). Tiers are asked first whether another process has renewed it. Nothing
+   * is renewed that nobody asks for. Source of XFetch: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic
+   * Cache Stampede Prevention", VLDB 2015.
+   *
+   * @defaultValue `null`, never before the end
+   */
+  refreshAhead?: RefreshAhead | null
+
+  /**
+   * The largest share of `ttl` that is taken off at random when a value is written, so that values written together
+   * do not end together. Nothing is ever added. From 0 to less than 1.
+   *
+   * @defaultValue `0`
+   */
+  jitter?: number
 }
+
+/** A share of `ttl`, more than 0 and less than 1; or how eager XFetch is, more than 0 and at most 100. */
+export type RefreshAhead = number | { readonly beta: number }
 
 /** What one call may say differently from its cache. */
 export interface CallOptions extends LifetimeOptions {
@@ -43,16 +65,60 @@ export interface CallOptions extends LifetimeOptions {
   version?: KeyVersion
 }
 
-/** What one `getOrSet` may say differently from its cache. */
-export interface LoadOptions extends CallOptions {
+/** Limits of a load, for a cache or for one `getOrSet`. */
+export interface LoadLimits {
   /**
    * How long the loader may take. When it is over, the loader's signal fires, and the call rejects with
-   * `CACHE_LOAD_TIMEOUT` unless a stale value may serve.
+   * `CACHE_LOAD_TIMEOUT` unless a stale value may serve. Who waits for a load that another caller began waits no
+   * longer than this either, and does not join one that has been running for longer.
    *
-   * @defaultValue the cache's `loadTimeout`; `null` is no limit.
+   * @defaultValue `null`, no limit
    */
   loadTimeout?: Duration | null
+
+  /**
+   * How long a caller waits for a load when a stale value is there that `staleIfError` allows. When it is over the
+   * caller gets that; the load goes on, and its value is stored.
+   *
+   * @defaultValue `null`: until `loadTimeout`
+   */
+  softLoadTimeout?: Duration | null
+
+  /**
+   * For how long after a load failed its key is not loaded again for callers who have something else to go on with:
+   * a stale value that `staleIfError` or `staleWhileRevalidate` allows, or their `fallback`. Others load.
+   *
+   * @defaultValue `1_000` milliseconds; `0` tries again with each call
+   */
+  failureThrottle?: Duration
 }
+
+/** What one `getOrSet` may say differently from its cache. */
+export interface LoadOptions<V = unknown> extends CallOptions, LoadLimits {
+  /**
+   * What is returned, and not stored, when the load fails and no stale value may serve.
+   *
+   * @defaultValue `undefined`, which is none: the call rejects with what the loader threw
+   */
+  fallback?: V | undefined
+
+  /**
+   * `true` loads whatever is there, and whatever is being loaded already: only a load that began after the call
+   * answers. Other processes keep their copies; to reach those, `delete` the key.
+   *
+   * @defaultValue `false`
+   */
+  forceFresh?: boolean
+
+  /** See `ReadOptions.skip`. With `'tiers'` what is loaded is kept in L1 alone. */
+  skip?: Skip
+}
+
+/**
+ * What a read passes by: `'copies'` are L1 and every tier nearer than the one that orders (without one, all but the
+ * farthest); `'tiers'` is everything but L1.
+ */
+export type Skip = 'copies' | 'tiers'
 
 /** A call's options, checked and complete. */
 export interface ResolvedCall {
@@ -62,9 +128,33 @@ export interface ResolvedCall {
   readonly staleIfErrorMs: number
   /** `Infinity` for no limit. */
   readonly loadTimeoutMs: number
+  /** `Infinity` for none. */
+  readonly softLoadTimeoutMs: number
+  readonly failureThrottleMs: number
+  readonly refreshAhead: RefreshAhead | undefined
+  readonly jitter: number
+  /** `undefined` for none. */
+  readonly fallback: unknown
+  readonly isForced: boolean
+  readonly skip: Skip | undefined
 }
 
-const callOptionNames = ['loadTimeout', 'staleIfError', 'staleWhileRevalidate', 'ttl', 'version']
+const callOptionNames = [
+  'failureThrottle',
+  'fallback',
+  'forceFresh',
+  'jitter',
+  'loadTimeout',
+  'refreshAhead',
+  'skip',
+  'softLoadTimeout',
+  'staleIfError',
+  'staleWhileRevalidate',
+  'ttl',
+  'version',
+]
+
+const DEFAULT_FAILURE_THROTTLE_MS = 1_000
 
 /**
  * Puts a call's options over the cache's.
@@ -81,32 +171,99 @@ export function resolveCall(defaults: ResolvedCall, options: LoadOptions | undef
   const staleIfErrorMs =
     options.staleIfError === undefined ? defaults.staleIfErrorMs : toMs(options.staleIfError, 'staleIfError')
   const ttlMs = options.ttl === undefined ? defaults.lifetime?.ttlMs : ttlMsOf(options.ttl)
+  const { failureThrottle, fallback, forceFresh, jitter, loadTimeout, refreshAhead, softLoadTimeout } =
+    options
   return {
     lifetime: ttlMs === undefined ? undefined : { ttlMs, staleWhileRevalidateMs, staleIfErrorMs },
     staleWhileRevalidateMs,
     staleIfErrorMs,
     loadTimeoutMs:
-      options.loadTimeout === undefined ? defaults.loadTimeoutMs : loadTimeoutMsOf(options.loadTimeout),
+      loadTimeout === undefined ? defaults.loadTimeoutMs : patienceMsOf(loadTimeout, 'loadTimeout'),
+    softLoadTimeoutMs:
+      softLoadTimeout === undefined
+        ? defaults.softLoadTimeoutMs
+        : patienceMsOf(softLoadTimeout, 'softLoadTimeout'),
+    failureThrottleMs:
+      failureThrottle === undefined ? defaults.failureThrottleMs : toMs(failureThrottle, 'failureThrottle'),
+    refreshAhead: refreshAhead === undefined ? defaults.refreshAhead : checkRefreshAhead(refreshAhead),
+    jitter: jitter === undefined ? defaults.jitter : checkJitter(jitter),
+    fallback,
+    isForced: forceFresh === undefined ? defaults.isForced : checkFlag(forceFresh, 'forceFresh'),
+    skip: checkSkip(options.skip),
   }
 }
 
-function loadTimeoutMsOf(loadTimeout: Duration | null): number {
-  const ms = limitMsOf(loadTimeout, 'loadTimeout')
-  if (ms === 0) throw new RangeError('loadTimeout: 0 would let no loader finish; null is no limit')
+function patienceMsOf(limit: Duration | null, option: string): number {
+  const ms = limitMsOf(limit, option)
+  if (ms === 0) throw new RangeError(`${option}: 0 would let no loader finish; null is no limit`)
   return ms
 }
 
+function checkRefreshAhead(value: unknown): RefreshAhead | undefined {
+  if (value === null) return undefined
+  if (typeof value === 'number') {
+    if (value > 0 && value < 1) return value
+    throw new RangeError(`refreshAhead: ${value} is no share of ttl; it must be more than 0 and less than 1`)
+  }
+  if (typeof value !== 'object') {
+    throw new TypeError(`refreshAhead: ${describe(value)} is neither a share of ttl nor { beta }`)
+  }
+  checkNames(value, ['beta'], 'refreshAhead')
+  const { beta } = value as { beta?: unknown }
+  if (typeof beta !== 'number') throw new TypeError(`refreshAhead.beta: ${describe(beta)} is not a number`)
+  if (!(beta > 0 && beta <= 100)) {
+    throw new RangeError(`refreshAhead.beta: ${beta} must be more than 0 and at most 100; 1 is usual`)
+  }
+  return { beta }
+}
+
+function checkJitter(value: unknown): number {
+  if (typeof value !== 'number') throw new TypeError(`jitter: ${describe(value)} is not a number`)
+  if (!(value >= 0 && value < 1)) {
+    throw new RangeError(`jitter: ${value} is no share of ttl; it must be 0 or more and less than 1`)
+  }
+  return value
+}
+
+function checkFlag(value: unknown, option: string): boolean {
+  if (typeof value !== 'boolean')
+    throw new TypeError(`${option}: ${describe(value)} is neither true nor false`)
+  return value
+}
+
+/**
+ * Refuses what a read cannot pass by.
+ *
+ * @throws TypeError.
+ */
+export function checkSkip(value: unknown): Skip | undefined {
+  if (value === undefined || value === 'copies' || value === 'tiers') return value
+  throw new TypeError(`skip: ${describe(value)} is neither 'copies' nor 'tiers'`)
+}
+
 /** The defaults of a cache, from its own options. */
-export function resolveDefaults(options: LifetimeOptions & { loadTimeout?: Duration | null }): ResolvedCall {
-  const { loadTimeout, staleIfError, staleWhileRevalidate, ttl } = options
+export function resolveDefaults(options: LifetimeOptions & LoadLimits): ResolvedCall {
+  const { failureThrottle, jitter, loadTimeout, refreshAhead } = options
+  const { softLoadTimeout, staleIfError, staleWhileRevalidate, ttl } = options
   const nothing: ResolvedCall = {
     lifetime: undefined,
     staleWhileRevalidateMs: 0,
     staleIfErrorMs: 0,
     loadTimeoutMs: Number.POSITIVE_INFINITY,
+    softLoadTimeoutMs: Number.POSITIVE_INFINITY,
+    failureThrottleMs: DEFAULT_FAILURE_THROTTLE_MS,
+    refreshAhead: undefined,
+    jitter: 0,
+    fallback: undefined,
+    isForced: false,
+    skip: undefined,
   }
   return resolveCall(nothing, {
+    ...(failureThrottle === undefined ? {} : { failureThrottle }),
+    ...(jitter === undefined ? {} : { jitter }),
     ...(loadTimeout === undefined ? {} : { loadTimeout }),
+    ...(refreshAhead === undefined ? {} : { refreshAhead }),
+    ...(softLoadTimeout === undefined ? {} : { softLoadTimeout }),
     ...(staleIfError === undefined ? {} : { staleIfError }),
     ...(staleWhileRevalidate === undefined ? {} : { staleWhileRevalidate }),
     ...(ttl === undefined ? {} : { ttl }),

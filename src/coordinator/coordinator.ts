@@ -12,26 +12,39 @@
 import type { Bus } from '../bus/bus.ts'
 import type { Clock } from '../clock.ts'
 import type { Codec } from '../codecs/codec.ts'
-import { type Lifetime, staleMsOf } from '../entry.ts'
+import { type Lifetime, shortened, staleMsOf } from '../entry.ts'
 import { CacheError } from '../errors.ts'
 import { checkKey, type Key, type KeyScope, l1KeyOf, partitionTextOf, storedKey } from '../key.ts'
 import type { Message } from '../message.ts'
-import type { Events } from '../metrics/events.ts'
-import type { ResolvedCall } from '../options.ts'
+import type { Events, Level } from '../metrics/events.ts'
+import type { ResolvedCall, Skip } from '../options.ts'
 import type { Random } from '../random.ts'
 import { partitionOf, type Stamp } from '../stamp.ts'
 import type { Mutation } from '../tiers/ledger.ts'
 import type { Authority } from './authority.ts'
-import type { Copies, HeldValue } from './copies.ts'
+import type { Copies } from './copies.ts'
 import type { Doubts } from './doubts.ts'
 import { encodeEntry } from './envelope.ts'
-import { type EntryView, Filling, type FillingCounts, type Flown, type Subject } from './filling.ts'
+import { Failures } from './failures.ts'
+import {
+  type EntryView,
+  Filling,
+  type FillingCounts,
+  type Flown,
+  type Search,
+  type SearchNote,
+  type Subject,
+  serves,
+} from './filling.ts'
 import type { Guard } from './guard.ts'
 import { Inbound, type InboundTarget } from './inbound.ts'
-import type { Loader } from './loading.ts'
+import { LoadSlots } from './load-slots.ts'
+import { type Loader, timeoutOf } from './loading.ts'
 import { Marks } from './marks.ts'
-import { SingleFlight } from './single-flight.ts'
+import { isDue, noteOf } from './renewal.ts'
+import { type Flight, SingleFlight } from './single-flight.ts'
 import type { TierStack } from './tier-stack.ts'
+import { LATE, within } from './waiting.ts'
 
 /** What the coordinator works with, all wired. */
 export interface CoordinatorParts {
@@ -52,6 +65,14 @@ export interface CoordinatorParts {
   readonly origin: string
   /** Prefix and version of the cache itself. */
   readonly scope: KeyScope
+  /** What the cache says of calls that say nothing. */
+  readonly defaults: ResolvedCall
+  /** How many loads may run at once. */
+  readonly maxLoads: number
+  /** How long `close` waits for refreshes. */
+  readonly closeMs: number
+  /** Told of each piece of work that goes on behind an answer; it never rejects. */
+  readonly waitUntil: ((work: Promise<unknown>) => void) | undefined
 }
 
 /** Each is a number; a commit that has not taken effect after so many later failures will not. */
@@ -65,7 +86,11 @@ export class Coordinator implements InboundTarget {
   readonly #authority: Authority | undefined
   readonly #inbound: Inbound | undefined
   readonly #codec: Codec
+  readonly #clock: Clock
+  readonly #random: Random
   readonly #events: Events
+  readonly #closeMs: number
+  readonly #waitUntil: ((work: Promise<unknown>) => void) | undefined
   readonly #origin: string
   readonly #scope: KeyScope
   /** Nobody but L1 holds anything, and nobody tells: mutations take effect within the call. */
@@ -74,10 +99,13 @@ export class Coordinator implements InboundTarget {
   readonly #marks = new Marks()
   readonly #filling: Filling
   readonly #reads: SingleFlight
-  readonly #flights: SingleFlight
+  readonly #flights: SingleFlight<SearchNote>
+  readonly #failures: Failures
   readonly #retries: SingleFlight
-  /** Mutations and refreshes under way, for `close`. */
+  /** Mutations under way, for `close`. */
   readonly #work = new Set<Promise<unknown>>()
+  /** Loads under way that go on behind an answer, for `close`. */
+  readonly #behind = new Set<Promise<unknown>>()
   #serial = 0
   /** Own mutations whose commit was given up: they may still take effect, and are news then. */
   readonly #unsettled = new Set<number>()
@@ -89,11 +117,22 @@ export class Coordinator implements InboundTarget {
     this.#stack = parts.stack
     this.#authority = parts.authority
     this.#codec = parts.codec
+    this.#clock = parts.clock
+    this.#random = parts.random
     this.#events = parts.events
+    this.#closeMs = parts.closeMs
+    this.#waitUntil = parts.waitUntil
     this.#origin = parts.origin
     this.#scope = parts.scope
     this.#isAlone = parts.stack.levels.length === 0 && parts.authority === undefined
-    this.#filling = new Filling({ ...parts, marks: this.#marks, heard: (stored) => this.#heard(stored) })
+    this.#failures = new Failures(parts.clock)
+    this.#filling = new Filling({
+      ...parts,
+      marks: this.#marks,
+      failures: this.#failures,
+      slots: new LoadSlots(parts.maxLoads),
+      heard: (stored) => this.#heard(stored),
+    })
     const joinableMs = parts.bus === undefined ? Number.POSITIVE_INFINITY : parts.leaseMs
     this.#reads = new SingleFlight(parts.clock, joinableMs)
     this.#flights = new SingleFlight(parts.clock, joinableMs)
@@ -106,10 +145,14 @@ export class Coordinator implements InboundTarget {
 
   // Reads
 
-  /** The fresh value that L1 has for `key`, synchronously; `undefined` when it has none. */
-  hit(key: Key, scope: KeyScope): unknown {
+  /**
+   * The fresh value that L1 has for `key`, synchronously; `undefined` when it has none.
+   *
+   * @param takesDue - Whether one will do that is due to be renewed before its end.
+   */
+  hit(key: Key, scope: KeyScope, takesDue: boolean): unknown {
     if (this.#isClosed) return undefined
-    const value = this.#copies.hit(l1KeyOf(this.#scope, scope, key))
+    const value = this.#copies.hit(l1KeyOf(this.#scope, scope, key), takesDue)
     if (value !== undefined && this.#events.hears('entry.hit')) {
       this.#events.tell('entry.hit', { key, level: 'l1', stale: false })
     }
@@ -117,9 +160,9 @@ export class Coordinator implements InboundTarget {
   }
 
   /** The fresh value for `key` in any level. For keys that `hit` had nothing for. */
-  async get(key: Key, scope: KeyScope): Promise<unknown> {
+  async get(key: Key, scope: KeyScope, skip?: Skip): Promise<unknown> {
     const subject = this.#subject(key, scope)
-    if (this.#isAlone) {
+    if (this.#isAlone || skip === 'tiers') {
       if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
       return undefined
     }
@@ -131,19 +174,20 @@ export class Coordinator implements InboundTarget {
     ) {
       await before
       // What was pending may have left its value in L1.
-      const value = this.hit(key, scope)
+      const value = skip === undefined ? this.hit(key, scope, true) : undefined
       if (value !== undefined) return value
     }
-    const view = await this.#read(subject)
+    const view = await this.#read(subject, skip)
     return view === undefined || view.freshMs <= 0 ? undefined : view.value
   }
 
   /** The fresh values for many keys, in the order of the keys, with one call to each tier. */
-  async getMany(keys: readonly Key[], scope: KeyScope): Promise<Map<Key, unknown>> {
+  async getMany(keys: readonly Key[], scope: KeyScope, skip?: Skip): Promise<Map<Key, unknown>> {
+    const takesCopies = skip !== 'copies'
     const values = new Map<Key, unknown>()
     let missing: Subject[] = []
     for (const key of new Set(keys)) {
-      const value = this.hit(key, scope)
+      const value = takesCopies ? this.hit(key, scope, true) : undefined
       if (value === undefined) missing.push(this.#subject(key, scope))
       values.set(key, value)
     }
@@ -155,12 +199,13 @@ export class Coordinator implements InboundTarget {
     ) {
       await before
       missing = missing.filter(({ key }) => {
-        const value = this.hit(key, scope)
+        const value = takesCopies ? this.hit(key, scope, true) : undefined
         values.set(key, value)
         return value === undefined
       })
     }
-    const views = missing.length === 0 ? [] : await this.#filling.read(missing)
+    const isRead = missing.length > 0 && skip !== 'tiers'
+    const views = isRead ? await this.#filling.read(missing, skip) : []
     for (const [turn, { key }] of missing.entries()) {
       const view = views[turn]
       if (view !== undefined && view.freshMs > 0) values.set(key, view.value)
@@ -180,20 +225,32 @@ export class Coordinator implements InboundTarget {
       before = this.#beforeReading([subject], tried)
     ) {
       await before
-      const value = this.hit(key, scope)
+      const value = passesCopies(call) ? undefined : this.hit(key, scope, false)
       if (value !== undefined) return value
     }
 
     const held = this.#copies.held(subject.l1Key)
-    if (held !== undefined && held.staleForMs < call.staleWhileRevalidateMs) {
-      this.#filling.servedStale(key, 'l1')
-      this.#refresh(subject, load, call, lifetime)
+    const search: Search = {
+      subject,
+      load,
+      call,
+      lifetime,
+      held,
+      leastFreshMs: call.isForced ? Number.POSITIVE_INFINITY : -call.staleWhileRevalidateMs,
+    }
+    if (held === undefined || passesCopies(call)) return this.#find(search)
+    if (held.staleForMs < 0) {
+      if (this.#events.hears('entry.hit')) this.#events.tell('entry.hit', { key, level: 'l1', stale: false })
+      const isRenewed = isDue(held.note, -held.staleForMs, () => this.#random.next())
+      if (isRenewed) this.#refresh(search, held.note?.aheadMs ?? 0)
       return held.value
     }
-
-    const flown = await this.#fly(subject, load, call, lifetime, held)
-    if (flown.isStale) this.#refresh(subject, load, call, lifetime)
-    return flown.value
+    if (held.staleForMs < call.staleWhileRevalidateMs) {
+      this.#filling.servedStale(key, 'l1')
+      this.#refresh(search, 0)
+      return held.value
+    }
+    return this.#find(search)
   }
 
   // Mutations
@@ -217,14 +274,16 @@ export class Coordinator implements InboundTarget {
    * @returns `false` when its ttl is 0: then the key is deleted.
    */
   async set(key: Key, scope: KeyScope, value: unknown, call: ResolvedCall): Promise<boolean> {
-    const { subject, lifetime } = this.check(key, scope, value, call)
-    if (lifetime.ttlMs === 0) {
+    const { subject, lifetime: named } = this.check(key, scope, value, call)
+    if (named.ttlMs === 0) {
       await this.#delete(subject)
       return false
     }
+    const lifetime = shortened(named, call.jitter, () => this.#random.next())
+    const note = noteOf(call.refreshAhead, lifetime.ttlMs, undefined, undefined)
     if (this.#isAlone) {
       this.#overtake(subject.stored)
-      this.#copies.keep(subject.l1Key, value, lifetime, undefined)
+      this.#copies.keep(subject.l1Key, value, lifetime, undefined, note)
       this.#committed('set', key)
       return true
     }
@@ -232,7 +291,7 @@ export class Coordinator implements InboundTarget {
       this.#stack.levels.length === 0 ? new Uint8Array(0) : encodeEntry(this.#codec, key, value, lifetime)
     const remainingMs = lifetime.ttlMs + staleMsOf(lifetime)
     await this.#mutate(subject, { op: 'set', key: subject.stored, bytes, remainingMs }, (stamp) =>
-      this.#copies.keep(subject.l1Key, value, lifetime, stamp),
+      this.#copies.keep(subject.l1Key, value, lifetime, stamp, note),
     )
     return true
   }
@@ -284,6 +343,9 @@ export class Coordinator implements InboundTarget {
     this.#isClosed = true
     this.#filling.close()
     await Promise.allSettled([...this.#work])
+    // A loader that never settles must not keep the process from ending.
+    await within(Promise.allSettled([...this.#behind]), this.#closeMs, this.#clock)
+    this.#filling.abandon()
     this.#copies.clear()
     const outcomes = await Promise.allSettled([this.#inbound?.close(), this.#stack.close()])
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
@@ -345,27 +407,104 @@ export class Coordinator implements InboundTarget {
 
   // Reading
 
-  #read(subject: Subject): Promise<EntryView | undefined> {
-    return this.#reads.run(subject.stored, async () => (await this.#filling.read([subject]))[0])
+  #read(subject: Subject, skip: Skip | undefined): Promise<EntryView | undefined> {
+    const read = async (): Promise<EntryView | undefined> => (await this.#filling.read([subject], skip))[0]
+    return skip === undefined ? this.#reads.run(subject.stored, read) : read()
   }
 
-  /** Joins the load of a key, or starts one. */
-  #fly(
-    subject: Subject,
-    load: Loader<unknown>,
-    call: ResolvedCall,
-    lifetime: Lifetime,
-    held: HeldValue | undefined,
-  ): Promise<Flown> {
-    return this.#flights.run(subject.stored, () => this.#filling.fill(subject, load, call, lifetime, held))
+  /** Finds or loads a value below L1, alone or with those who ask for it already. */
+  async #find(search: Search): Promise<unknown> {
+    const { call, held, subject } = search
+    const joined = passesCopies(call) ? undefined : this.#flights.joinable(subject.stored, call.loadTimeoutMs)
+    const flight = joined ?? this.#fly(search)
+    try {
+      const flown = await this.#arrival(flight, search, joined !== undefined)
+      if (flown.refresh !== undefined) this.#refresh(search, flown.refresh.leastFreshMs)
+      return flown.value
+    } catch (error) {
+      const stale = this.#standIn(flight, call)
+      if (stale !== undefined) return this.#serve(subject.key, stale)
+      // Nothing was read, as the cache or the tiers were in the way.
+      if (flight.note.stale === undefined && held !== undefined && serves(held.staleForMs, call)) {
+        return this.#serve(subject.key, { value: held.value, level: 'l1' })
+      }
+      if (call.fallback !== undefined) return call.fallback
+      throw error
+    }
   }
 
-  /** Loads behind a stale answer. A failure is an event; the stale value goes on until its time is over. */
-  #refresh(subject: Subject, load: Loader<unknown>, call: ResolvedCall, lifetime: Lifetime): void {
-    if (this.#isClosed || this.#flights.has(subject.stored)) return
+  /** What a flight brings, or the stale value when this caller has waited long enough. */
+  async #arrival(flight: Flight<SearchNote>, { call, subject }: Search, isJoined: boolean): Promise<Flown> {
+    const outcome = flight.outcome as Promise<Flown>
+    const limitMs = isJoined ? call.loadTimeoutMs : Number.POSITIVE_INFINITY
+    const beganAt = this.#clock.now()
+    if (call.softLoadTimeoutMs < limitMs) {
+      const early = await within(outcome, call.softLoadTimeoutMs, this.#clock)
+      if (early !== LATE) return early
+      await flight.note.isRead
+      const stale = this.#standIn(flight, call)
+      if (stale !== undefined) {
+        this.#goesOn(outcome)
+        const waitedMs = this.#clock.now() - beganAt
+        if (this.#events.hears('load.outwaited')) {
+          this.#events.tell('load.outwaited', { key: subject.key, waitedMs })
+        }
+        return { value: this.#serve(subject.key, stale), refresh: undefined }
+      }
+    }
+    const flown = await within(outcome, limitMs - (this.#clock.now() - beganAt), this.#clock)
+    if (flown !== LATE) return flown
+    throw timeoutOf(subject.key, `a load that another caller began was waited for ${limitMs} ms`)
+  }
+
+  /** The stale value that a flight found, if it may stand in for what is being loaded. */
+  #standIn({ note: { stale } }: Flight<SearchNote>, call: ResolvedCall): SearchNote['stale'] {
+    return stale !== undefined && serves(this.#clock.now() - stale.since, call) ? stale : undefined
+  }
+
+  #serve(key: Key, stale: { readonly value: unknown; readonly level: Level }): unknown {
+    this.#filling.servedStale(key, stale.level)
+    return stale.value
+  }
+
+  /** Starts a search that later callers join. */
+  #fly(search: Search): Flight<SearchNote> {
+    const { stored } = search.subject
+    // Whatever is being loaded already began earlier: it must not end up over what is loaded now.
+    if (search.call.isForced) this.#marks.overtake(stored)
+    return this.#flights.start(stored, searchNote(), (note) => this.#filling.fill(search, note))
+  }
+
+  /**
+   * Loads behind an answer, unless a tier has something that is fresh for longer than `leastFreshMs`. A failure is an
+   * event; the value goes on until its time is over.
+   */
+  #refresh(search: Search, leastFreshMs: number): void {
+    const { key, stored } = search.subject
+    if (this.#isClosed || this.#flights.has(stored) || this.#failures.get(stored) !== undefined) return
+    if (this.#events.hears('refresh.started')) {
+      const reason = leastFreshMs === 0 ? 'stale' : 'ahead'
+      this.#events.tell('refresh.started', { key, reason })
+    }
     // The one value that must not come out of a refresh is the stale one, for whatever reason.
-    const strict: ResolvedCall = { ...call, staleWhileRevalidateMs: 0, staleIfErrorMs: 0 }
-    void this.#working(() => this.#fly(subject, load, strict, lifetime, undefined)).catch(() => {})
+    const call: ResolvedCall = {
+      ...search.call,
+      staleWhileRevalidateMs: 0,
+      staleIfErrorMs: 0,
+      fallback: undefined,
+    }
+    this.#goesOn(this.#fly({ ...search, call, leastFreshMs }).outcome)
+  }
+
+  /** `work` goes on behind an answer: `close` waits for it, and so does the platform where it has to be told. */
+  #goesOn(work: Promise<unknown>): void {
+    const done = work.then(
+      () => {},
+      () => {},
+    )
+    this.#behind.add(done)
+    void done.then(() => this.#behind.delete(done))
+    this.#waitUntil?.(done)
   }
 
   /**
@@ -420,6 +559,7 @@ export class Coordinator implements InboundTarget {
     const serial = ++this.#serial
     this.#flights.forget(stored)
     this.#reads.forget(stored)
+    this.#failures.forget(stored)
     this.#copies.hide(l1Key)
     const remove: Mutation = { op: 'delete', key: stored }
     let isInstalled = false
@@ -453,6 +593,7 @@ export class Coordinator implements InboundTarget {
     this.#marks.overtake(stored)
     this.#flights.forget(stored)
     this.#reads.forget(stored)
+    this.#failures.forget(stored)
   }
 
   async #working<T>(work: () => Promise<T>): Promise<T> {
@@ -510,4 +651,17 @@ function lifetimeOf(call: ResolvedCall): Lifetime {
     )
   }
   return call.lifetime
+}
+
+/** Whether a caller wants nothing that this process holds already, be it a value or a load under way. */
+function passesCopies(call: ResolvedCall): boolean {
+  return call.isForced || call.skip === 'copies'
+}
+
+function searchNote(): SearchNote {
+  let readRan = (): void => {}
+  const isRead = new Promise<void>((resolve) => {
+    readRan = resolve
+  })
+  return { stale: undefined, isRead, readRan: () => readRan() }
 }

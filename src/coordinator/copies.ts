@@ -8,17 +8,31 @@
 import type { Clock } from '../clock.ts'
 import { type Lifetime, staleMsOf } from '../entry.ts'
 import { type Key, type KeyScope, l1KeyOfStored } from '../key.ts'
-import { FRESH, type L1, SUSPECT } from '../l1/l1.ts'
+import { FRESH, type L1, STALE, SUSPECT } from '../l1/l1.ts'
 import type { Stamp } from '../stamp.ts'
 import type { Invalidations } from './invalidations.ts'
+import type { Validators } from './loading.ts'
 
 /** An answer of L1 has its state in these bits. */
 const STATE_BITS = 7
 
-/** A stale value that L1 has, and for how long it has been stale; less than zero: it is fresh. */
+/**
+ * What is noted in L1 beside a value that has more to say than its times. An entry that is to be renewed before its
+ * end is fresh to the core only until then, so that a hit pays nothing for the question; the rest is here.
+ */
+export interface Note {
+  /** How long before its end the entry stops being fresh to the core. */
+  readonly aheadMs: number
+  /** For XFetch: `beta` times how long the load took; `0` renews at once when `aheadMs` is reached. */
+  readonly spreadMs: number
+  readonly validators: Validators | undefined
+}
+
+/** A value that L1 has, and for how long it has been stale; less than zero: it is fresh. */
 export interface HeldValue {
   readonly value: unknown
   readonly staleForMs: number
+  readonly note: Note | undefined
 }
 
 /** What a cache is made of that copies need. */
@@ -49,14 +63,23 @@ export class Copies {
     if (parts.hasBus) this.lease(Number.NEGATIVE_INFINITY)
   }
 
-  /** The fresh value in L1, as a use of it. */
-  hit(l1Key: Key): unknown {
+  /**
+   * The fresh value in L1, as a use of it.
+   *
+   * @param takesDue - Whether one will do that is due to be renewed before its end.
+   */
+  hit(l1Key: Key, takesDue: boolean): unknown {
     const l1 = this.#l1
     if (l1 === undefined) return undefined
     // Reading the clock costs as much as finding the entry; without deadlines and lease nothing asks for it.
     const now = this.#hasBus || l1.isTimed ? this.#clock.now() : 0
     const answer = l1.look(l1Key, now)
-    return answer >= 0 && (answer & STATE_BITS) === FRESH ? l1.valueAt(answer) : undefined
+    if (answer < 0) return undefined
+    if ((answer & STATE_BITS) === FRESH) return l1.valueAt(answer)
+    if (!takesDue || (answer & STATE_BITS) !== STALE) return undefined
+    const note = l1.noteAt(answer) as Note | undefined
+    const isFresh = note !== undefined && now < l1.timesAt(answer).freshUntil + note.aheadMs
+    return isFresh ? l1.valueAt(answer) : undefined
   }
 
   /** The fresh or stale value in L1, without counting as a use. */
@@ -66,14 +89,23 @@ export class Copies {
     const now = this.#clock.now()
     const answer = l1.glance(l1Key, now)
     if (answer < 0 || (answer & STATE_BITS) === SUSPECT) return undefined
-    return { value: l1.valueAt(answer), staleForMs: now - l1.timesAt(answer).freshUntil }
+    const note = l1.noteAt(answer) as Note | undefined
+    const freshUntil = l1.timesAt(answer).freshUntil + (note?.aheadMs ?? 0)
+    return { value: l1.valueAt(answer), staleForMs: now - freshUntil, note }
   }
 
   /**
    * Puts a value into L1. With a bus it needs a stamp of the present epoch: without one nobody could tell when it is
    * old, so then L1 has nothing under the key.
    */
-  put(l1Key: Key, value: unknown, freshUntil: number, usableUntil: number, asOf: Stamp | undefined): void {
+  put(
+    l1Key: Key,
+    value: unknown,
+    freshUntil: number,
+    usableUntil: number,
+    asOf: Stamp | undefined,
+    note?: Note,
+  ): void {
     const l1 = this.#l1
     if (l1 === undefined) return
     if (this.#hasBus) {
@@ -84,13 +116,13 @@ export class Copies {
       }
       l1.stampNext(asOf.partition, floor.epochIndex, asOf.sequence, 0)
     }
-    l1.put(l1Key, value, freshUntil, usableUntil, this.#clock.now())
+    l1.put(l1Key, value, freshUntil - (note?.aheadMs ?? 0), usableUntil, this.#clock.now(), note)
   }
 
   /** Puts a value into L1 for a whole life from now on. */
-  keep(l1Key: Key, value: unknown, lifetime: Lifetime, asOf: Stamp | undefined): void {
+  keep(l1Key: Key, value: unknown, lifetime: Lifetime, asOf: Stamp | undefined, note?: Note): void {
     const freshUntil = this.#clock.now() + lifetime.ttlMs
-    this.put(l1Key, value, freshUntil, freshUntil + staleMsOf(lifetime), asOf)
+    this.put(l1Key, value, freshUntil, freshUntil + staleMsOf(lifetime), asOf, note)
   }
 
   /** Makes a key of L1 invisible until it is put again: a mutation of it is pending. */

@@ -5,15 +5,20 @@
 
 import type { Clock } from '../clock.ts'
 import type { Codec } from '../codecs/codec.ts'
-import { type Lifetime, staleMsOf } from '../entry.ts'
+import { type Lifetime, shortened, staleMsOf } from '../entry.ts'
+import { CacheError } from '../errors.ts'
 import type { Key } from '../key.ts'
 import type { Events, Level } from '../metrics/events.ts'
-import type { ResolvedCall } from '../options.ts'
+import type { ResolvedCall, Skip } from '../options.ts'
+import type { Random } from '../random.ts'
 import type { Stamp } from '../stamp.ts'
-import type { Copies, HeldValue } from './copies.ts'
+import type { Copies, HeldValue, Note } from './copies.ts'
 import { encodeEntry } from './envelope.ts'
-import { type Loader, runLoader } from './loading.ts'
+import type { Failures } from './failures.ts'
+import type { LoadSlots } from './load-slots.ts'
+import { type Loaded, type Loader, runLoader } from './loading.ts'
 import type { Fence, Marks, Turn } from './marks.ts'
+import { noteOf } from './renewal.ts'
 import type { Found, TierStack } from './tier-stack.ts'
 
 /** One entry that a caller named: the forms its key takes. */
@@ -23,10 +28,32 @@ export interface Subject {
   readonly stored: string
 }
 
-/** What a flight brought; `isStale` asks for a refresh behind it. */
+/** A look below L1 for one key, by whoever begins it. */
+export interface Search {
+  readonly subject: Subject
+  readonly load: Loader<unknown>
+  readonly call: ResolvedCall
+  readonly lifetime: Lifetime
+  /** What L1 holds. */
+  readonly held: HeldValue | undefined
+  /** What is found answers if it is fresh for longer than this; below zero: if it has been stale for less. */
+  readonly leastFreshMs: number
+}
+
+/** What those who wait for a search may know before it ends. */
+export interface SearchNote {
+  /** A stale value, and since when it is; a caller may go on with it. */
+  stale: { readonly value: unknown; readonly since: number; readonly level: Level } | undefined
+  /** Resolves when it is clear whether there is a stale value. */
+  readonly isRead: Promise<void>
+  readRan(): void
+}
+
+/** What a search brought. */
 export interface Flown {
   readonly value: unknown
-  readonly isStale: boolean
+  /** Why there should be a refresh behind it. */
+  readonly refresh: { readonly leastFreshMs: number } | undefined
 }
 
 /** An entry with what is left of its times. */
@@ -52,9 +79,19 @@ export interface FillingParts {
   readonly marks: Marks
   readonly codec: Codec
   readonly clock: Clock
+  readonly random: Random
   readonly events: Events
+  readonly failures: Failures
+  readonly slots: LoadSlots
+  /** What the cache says of calls that say nothing. */
+  readonly defaults: ResolvedCall
   /** How far this process has heard in the partition of a stored key; `undefined` where there is no bus. */
   heard(stored: string): Stamp | undefined
+}
+
+/** Whether a value that has been stale for so long may stand in for a load that failed or takes its time. */
+export function serves(staleForMs: number, call: ResolvedCall): boolean {
+  return Math.max(staleForMs, 0) < call.staleIfErrorMs
 }
 
 /** Looks below L1 and keeps what comes of it. */
@@ -64,7 +101,12 @@ export class Filling {
   readonly #marks: Marks
   readonly #codec: Codec
   readonly #clock: Clock
+  readonly #random: Random
   readonly #events: Events
+  readonly #failures: Failures
+  readonly #slots: LoadSlots
+  readonly #defaults: ResolvedCall
+  readonly #running = new Set<(error: unknown) => void>()
   readonly #heard: (stored: string) => Stamp | undefined
   #isClosed = false
   readonly counts: FillingCounts = { loads: 0, loadFailures: 0, loadsOvertaken: 0, staleServed: 0 }
@@ -75,18 +117,23 @@ export class Filling {
     this.#marks = parts.marks
     this.#codec = parts.codec
     this.#clock = parts.clock
+    this.#random = parts.random
     this.#events = parts.events
+    this.#failures = parts.failures
+    this.#slots = parts.slots
+    this.#defaults = parts.defaults
     this.#heard = (stored) => parts.heard(stored)
   }
 
   /** Asks the tiers for each subject and copies what is found into everything nearer. */
-  async read(subjects: readonly Subject[]): Promise<(EntryView | undefined)[]> {
+  async read(subjects: readonly Subject[], skip?: Skip): Promise<(EntryView | undefined)[]> {
     const fences = subjects.map(({ stored }) => this.#marks.watch(stored))
     const askedAt = this.#clock.now()
     try {
       const readings = await this.#stack.read(
         subjects.map(({ key }) => key),
         subjects.map(({ stored }) => stored),
+        skip === 'copies',
       )
       return await Promise.all(
         readings.map(async ({ found, asOf }, turn) => {
@@ -99,7 +146,7 @@ export class Filling {
           if (this.#events.hears('entry.hit')) {
             this.#events.tell('entry.hit', { key, level: found.level, stale: found.freshMs <= 0 })
           }
-          await this.#keepFound(subject, found, asOf, fences[turn] as Fence, askedAt)
+          await this.#keepFound(subject, found, asOf, fences[turn] as Fence, askedAt, this.#defaults)
           return found
         }),
       )
@@ -108,62 +155,117 @@ export class Filling {
     }
   }
 
-  /** Finds the value of `subject`, or has it loaded. */
-  async fill(
-    subject: Subject,
-    load: Loader<unknown>,
-    call: ResolvedCall,
-    lifetime: Lifetime,
-    held: HeldValue | undefined,
-  ): Promise<Flown> {
+  /**
+   * Finds a value, or has it loaded.
+   *
+   * @throws What the load failed with, whatever stale value there is: what may stand in for it differs between those
+   *   who wait.
+   */
+  async fill(search: Search, note: SearchNote): Promise<Flown> {
+    const { call, held, leastFreshMs, subject } = search
     const { key, stored } = subject
     const fence = this.#marks.watch(stored)
     const heard = this.#heard(stored)
     const askedAt = this.#clock.now()
     try {
-      const [reading] = await this.#stack.read([key], [stored])
+      const [reading] =
+        call.skip === 'tiers' ? [] : await this.#stack.read([key], [stored], call.skip === 'copies')
       const found = reading?.found
-      if (found !== undefined && found.freshMs > -call.staleWhileRevalidateMs) {
+      if (found !== undefined && found.freshMs > leastFreshMs) {
         const isStale = found.freshMs <= 0
         if (isStale) this.servedStale(key, found.level)
         else if (this.#events.hears('entry.hit'))
           this.#events.tell('entry.hit', { key, level: found.level, stale: false })
-        await this.#keepFound(subject, found, reading?.asOf, fence, askedAt)
-        return { value: found.value, isStale }
+        const beside = await this.#keepFound(subject, found, reading?.asOf, fence, askedAt, call)
+        if (isStale) return { value: found.value, refresh: { leastFreshMs: 0 } }
+        const isDue = beside !== undefined && found.freshMs < beside.aheadMs
+        return { value: found.value, refresh: isDue ? { leastFreshMs: beside.aheadMs } : undefined }
       }
       if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
 
-      const fallback = found === undefined ? held : { value: found.value, staleForMs: -found.freshMs }
-      const beganAt = this.#clock.now()
-      let value: unknown
-      this.counts.loads++
-      try {
-        value = await runLoader(load, key, call.loadTimeoutMs, this.#clock)
-      } catch (error) {
-        this.counts.loadFailures++
-        const durationMs = this.#clock.now() - beganAt
-        const servedStale = fallback !== undefined && fallback.staleForMs + durationMs < call.staleIfErrorMs
-        if (this.#events.hears('load.failed')) {
-          this.#events.tell('load.failed', { key, durationMs, error, servedStale })
-        }
-        if (!servedStale) throw error
-        this.servedStale(key, found?.level ?? 'l1')
-        return { value: fallback.value, isStale: false }
+      const before = found === undefined ? held : { value: found.value, staleForMs: -found.freshMs }
+      if (before !== undefined) {
+        const since = this.#clock.now() - before.staleForMs
+        note.stale = { value: before.value, since, level: found?.level ?? 'l1' }
       }
-      const durationMs = this.#clock.now() - beganAt
-      const isStored = await this.#keepLoaded(subject, value, lifetime, reading?.asOf, heard, fence)
-      if (this.#events.hears('load.finished')) {
-        this.#events.tell('load.finished', { key, durationMs, stored: isStored })
+      note.readRan()
+      const failure = this.#failures.get(stored)
+      if (failure !== undefined && !call.isForced && hasAlternative(call, before)) {
+        if (this.#events.hears('load.throttled')) this.#events.tell('load.throttled', { key })
+        throw failure.error
       }
-      return { value, isStale: false }
+      const value = await this.#load(
+        search,
+        before,
+        call.skip === 'tiers' ? heard : reading?.asOf,
+        heard,
+        fence,
+      )
+      return { value, refresh: undefined }
     } finally {
+      note.readRan()
       this.#marks.drop(fence)
     }
+  }
+
+  /** Runs the loader and keeps what it brings. */
+  async #load(
+    search: Search,
+    before: { readonly value: unknown; readonly staleForMs: number } | undefined,
+    asOf: Stamp | undefined,
+    heard: Stamp | undefined,
+    fence: Fence,
+  ): Promise<unknown> {
+    const { call, held, load, subject } = search
+    const { key, stored } = subject
+    const beganAt = this.#clock.now()
+    // Validators are noted in L1 alone, for the value that is there.
+    const validators =
+      before !== undefined && before.value === held?.value ? held?.note?.validators : undefined
+    const request = {
+      load,
+      key,
+      limitMs: call.loadTimeoutMs,
+      previous: before && { value: before.value, validators },
+      running: this.#running,
+    }
+    this.counts.loads++
+    let loaded: Loaded
+    try {
+      loaded = await runLoader(request, this.#slots, this.#clock)
+    } catch (error) {
+      this.counts.loadFailures++
+      this.#failures.add(stored, error, call.failureThrottleMs)
+      const durationMs = this.#clock.now() - beganAt
+      const servedStale = before !== undefined && serves(before.staleForMs + durationMs, call)
+      if (this.#events.hears('load.failed')) {
+        this.#events.tell('load.failed', { key, durationMs, error, servedStale })
+      }
+      throw error
+    }
+    this.#failures.forget(stored)
+    const durationMs = this.#clock.now() - beganAt
+    const named = loaded.ttlMs === undefined ? search.lifetime : { ...search.lifetime, ttlMs: loaded.ttlMs }
+    const lifetime = shortened(named, call.jitter, () => this.#random.next())
+    const beside = noteOf(call.refreshAhead, lifetime.ttlMs, durationMs, loaded.validators)
+    const isStored =
+      !loaded.isSkipped &&
+      (await this.#keepLoaded(subject, loaded.value, lifetime, asOf, heard, fence, beside, call.skip))
+    if (this.#events.hears('load.finished')) {
+      this.#events.tell('load.finished', { key, durationMs, stored: isStored })
+    }
+    return loaded.value
   }
 
   /** From now on nothing is kept; what is under way still reaches those who wait. */
   close(): void {
     this.#isClosed = true
+  }
+
+  /** Ends the loads under way, for those who wait with an error. */
+  abandon(): void {
+    const error = new CacheError('CACHE_CLOSED', 'the cache was closed while this load was under way')
+    for (const end of [...this.#running]) end(error)
   }
 
   /** A stale value was given out, as the options allowed. */
@@ -178,7 +280,14 @@ export class Filling {
     asOf: Stamp | undefined,
     fence: Fence,
     askedAt: number,
-  ): Promise<void> {
+    call: ResolvedCall,
+  ): Promise<Note | undefined> {
+    const beside = noteOf(
+      call.refreshAhead,
+      call.lifetime?.ttlMs ?? Number.POSITIVE_INFINITY,
+      undefined,
+      undefined,
+    )
     if (found.depth > 0) {
       await this.#inTurn(this.#marks.copy(subject.stored), async () => {
         if (this.#marks.holds(fence)) await this.#stack.backFill(subject.stored, found, asOf)
@@ -186,8 +295,10 @@ export class Filling {
     }
     // Counted from before the tier was asked: the time on the way must not lengthen a life.
     if (found.usableMs > 0 && this.#marks.holds(fence)) {
-      this.#copies.put(subject.l1Key, found.value, askedAt + found.freshMs, askedAt + found.usableMs, asOf)
+      const freshUntil = askedAt + found.freshMs
+      this.#copies.put(subject.l1Key, found.value, freshUntil, askedAt + found.usableMs, asOf, beside)
     }
+    return beside
   }
 
   /** Keeps a loaded value, unless something overtook the load. Resolves to whether it was kept anywhere. */
@@ -198,10 +309,13 @@ export class Filling {
     asOf: Stamp | undefined,
     heard: Stamp | undefined,
     fence: Fence,
+    beside: Note | undefined,
+    skip: Skip | undefined,
   ): Promise<boolean> {
     if (value === undefined || lifetime.ttlMs === 0 || this.#isClosed) return false
     let bytes: Uint8Array = new Uint8Array(0)
-    if (this.#stack.levels.length > 0) {
+    const isForTiers = skip !== 'tiers'
+    if (isForTiers && this.#stack.levels.length > 0) {
       try {
         bytes = encodeEntry(this.#codec, subject.key, value, lifetime)
       } catch (error) {
@@ -217,14 +331,16 @@ export class Filling {
         return false
       }
       const remainingMs = lifetime.ttlMs + staleMsOf(lifetime)
-      const outcome = await this.#stack.populate(subject.stored, bytes, remainingMs, asOf)
+      const outcome = isForTiers
+        ? await this.#stack.populate(subject.stored, bytes, remainingMs, asOf)
+        : 'stored'
       if (outcome === 'refused' || !this.#marks.holds(fence)) {
         this.counts.loadsOvertaken++
         return false
       }
       // An authority that could not be asked keeps nothing, but while the bus works this process hears of
       // every mutation since the load began, so its own L1 may keep the value.
-      this.#copies.keep(subject.l1Key, value, lifetime, outcome === 'failed' ? heard : asOf)
+      this.#copies.keep(subject.l1Key, value, lifetime, outcome === 'failed' ? heard : asOf, beside)
       return true
     })
   }
@@ -237,4 +353,9 @@ export class Filling {
       turn.end()
     }
   }
+}
+
+/** Whether a caller whose load fails has something to go on with. */
+function hasAlternative(call: ResolvedCall, before: { readonly staleForMs: number } | undefined): boolean {
+  return call.fallback !== undefined || (before !== undefined && serves(before.staleForMs, call))
 }

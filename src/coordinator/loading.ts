@@ -1,15 +1,44 @@
-// Running a loader: with a signal, and no longer than its limit.
+// Running a loader: with a signal, a place among `maxLoads`, and no longer than its limit. What it says through its
+// context, about the value it brings, is collected here and decided upon in filling.ts.
 
 import type { Clock } from '../clock.ts'
+import type { Duration } from '../duration.ts'
 import { CacheError } from '../errors.ts'
 import type { Key } from '../key.ts'
+import { ttlMsOf } from '../options.ts'
+import type { LoadSlots } from './load-slots.ts'
 
 /** What a loader is given. */
-export interface LoaderContext {
+export interface LoaderContext<V = unknown> {
   /** The key that is missing. */
   readonly key: Key
-  /** Fires when `loadTimeout` is over, with a `CACHE_LOAD_TIMEOUT` as its reason; pass it on to what you call. */
+  /**
+   * Fires when `loadTimeout` is over, with a `CACHE_LOAD_TIMEOUT` as its reason, or when the cache is closed, with
+   * `CACHE_CLOSED`; pass it on to what you call.
+   */
   readonly signal: AbortSignal
+  /** The value from before, when a level still has it, stale or about to be; `undefined` when none has. */
+  readonly stale: V | undefined
+  /** The `etag` that the loader set for the value in `stale`; `undefined` when it set none, or another process did. */
+  readonly etag: string | undefined
+  /** As `etag`, for the `lastModified` it set. */
+  readonly lastModified: string | undefined
+
+  /** Gives the value another `ttl` than the call says; `0` stores nothing. The last call counts. */
+  setTtl(ttl: Duration | null): void
+  /** Notes what the source says of the value's version, for the next loader of this key in this process. */
+  setValidators(validators: { readonly etag?: string; readonly lastModified?: string }): void
+  /** Returns `value`; it reaches those who wait and is not stored. Use it as `return skip(value)`. */
+  skip<T>(value: T): T
+  /** Fails with `error`, as a `throw` would; the loader cannot take it back. */
+  fail(error: unknown): never
+  /**
+   * Says that the value in `stale` is still the right one, so that it gets a new life. Use it as
+   * `return notModified()`.
+   *
+   * @throws TypeError when there is no such value.
+   */
+  notModified(): never
 }
 
 /**
@@ -18,38 +47,125 @@ export interface LoaderContext {
  * What it throws or rejects with reaches every caller who waits, unchanged. `undefined` is handed to
  * them and not stored; `null` is a value like any other.
  */
-export type Loader<V> = (context: LoaderContext) => V | PromiseLike<V>
+export type Loader<T, V = unknown> = (context: LoaderContext<V>) => T | PromiseLike<T>
+
+/** What a source says of a value's version. */
+export interface Validators {
+  readonly etag: string | undefined
+  readonly lastModified: string | undefined
+}
+
+/** What was known under a key before it was loaded. */
+export interface Previous {
+  readonly value: unknown
+  readonly validators: Validators | undefined
+}
+
+/** What a loader brought. */
+export interface Loaded {
+  readonly value: unknown
+  /** `undefined` when the loader said nothing about it. */
+  readonly ttlMs: number | undefined
+  readonly validators: Validators | undefined
+  /** The loader wants it stored nowhere. */
+  readonly isSkipped: boolean
+}
+
+/** A load to run. */
+export interface LoadRequest {
+  readonly load: Loader<unknown>
+  readonly key: Key
+  readonly limitMs: number
+  readonly previous: Previous | undefined
+  /** Gets, while the load is under way, the function that ends it with an error. */
+  readonly running: Set<(error: unknown) => void>
+}
 
 /**
- * Calls `load` and waits for it, at most `limitMs`.
+ * Calls the loader once there is a place for it, and waits for it, all in all at most `limitMs`.
  *
- * @throws What the loader throws; CacheError `CACHE_LOAD_TIMEOUT` when the limit is over. What the loader
- *   does after that is ignored.
+ * @throws What the loader throws; CacheError `CACHE_LOAD_TIMEOUT` when the limit is over; what `running` ends it
+ *   with. What the loader does after that is ignored.
  */
-export function runLoader<V>(load: Loader<V>, key: Key, limitMs: number, clock: Clock): Promise<V> {
+export function runLoader(request: LoadRequest, slots: LoadSlots, clock: Clock): Promise<Loaded> {
+  const { key, limitMs, running } = request
   const abort = new AbortController()
-  return new Promise<V>((resolve, reject) => {
+  return new Promise<Loaded>((resolve, reject) => {
+    let giveBack = (): void => {}
+    const giveUp = (error: unknown): void => {
+      // First, so that the waiting ends with this error and not with the loader's own answer to the signal.
+      settle(() => reject(error))
+      abort.abort(error)
+    }
     const timer =
       limitMs === Number.POSITIVE_INFINITY
         ? undefined
-        : clock.setTimer(() => {
-            const error = new CacheError(
-              'CACHE_LOAD_TIMEOUT',
-              `the loader took longer than ${limitMs} ms (loadTimeout)`,
-              { key },
-            )
-            // First, so that the waiting ends with this error and not with the loader's own answer to the signal.
-            reject(error)
-            abort.abort(error)
-          }, limitMs)
-    const settled = () => timer?.cancel()
-    try {
-      Promise.resolve(load({ key, signal: abort.signal }))
-        .then(resolve, reject)
-        .finally(settled)
-    } catch (error) {
-      settled()
-      reject(error)
+        : clock.setTimer(() => giveUp(timeoutOf(key, `the loader took longer than ${limitMs} ms`)), limitMs)
+    let isSettled = false
+    const settle = (how: () => void): void => {
+      if (isSettled) return
+      isSettled = true
+      timer?.cancel()
+      running.delete(giveUp)
+      giveBack()
+      how()
     }
+    running.add(giveUp)
+    const start = (): void => {
+      call(request, abort.signal).then(
+        (loaded) => settle(() => resolve(loaded)),
+        (error) => settle(() => reject(error)),
+      )
+    }
+    giveBack = slots.take(start)
   })
+}
+
+/** The error of whoever waited longer than `loadTimeout`. */
+export function timeoutOf(key: Key, what: string): CacheError {
+  return new CacheError('CACHE_LOAD_TIMEOUT', `${what} (loadTimeout)`, { key })
+}
+
+/** Rejects where the loader throws, too. */
+async function call({ load, key, previous }: LoadRequest, signal: AbortSignal): Promise<Loaded> {
+  let ttlMs: number | undefined
+  let validators: Validators | undefined
+  let isSkipped = false
+  let isUnmodified = false
+  let failure: { readonly error: unknown } | undefined
+  const context: LoaderContext = {
+    key,
+    signal,
+    stale: previous?.value,
+    etag: previous?.validators?.etag,
+    lastModified: previous?.validators?.lastModified,
+    setTtl(ttl) {
+      ttlMs = ttlMsOf(ttl)
+    },
+    setValidators({ etag, lastModified }) {
+      validators = { etag, lastModified }
+    },
+    skip(value) {
+      isSkipped = true
+      return value
+    },
+    fail(error) {
+      failure = { error }
+      throw error
+    },
+    notModified() {
+      if (previous === undefined) {
+        throw new TypeError('notModified: there is no value from before; look at `stale` first')
+      }
+      isUnmodified = true
+      return previous.value as never
+    },
+  }
+  let value = await load(context)
+  if (failure !== undefined) throw (failure as { readonly error: unknown }).error
+  if (isUnmodified) {
+    value = previous?.value
+    validators ??= previous?.validators
+  }
+  return { value, ttlMs, validators, isSkipped }
 }

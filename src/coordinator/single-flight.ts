@@ -1,8 +1,12 @@
 import type { Clock } from '../clock.ts'
 
-interface Flight {
+/** A task under way. */
+export interface Flight<N> {
+  /** Handled, so that a flight that all have left may fail. */
   readonly outcome: Promise<unknown>
   readonly beganAt: number
+  /** What those who wait may know before the outcome is there. */
+  readonly note: N
 }
 
 /**
@@ -11,10 +15,10 @@ interface Flight {
  * Not at any price: a task that began longer ago than `joinableMs` may have looked at something that has changed
  * since, unheard of while this process was stopped or cut off. Its callers wait for it, later ones start anew.
  */
-export class SingleFlight {
+export class SingleFlight<N = undefined> {
   readonly #clock: Clock
   readonly #joinableMs: number
-  readonly #flights = new Map<string, Flight>()
+  readonly #flights = new Map<string, Flight<N>>()
 
   constructor(clock: Clock, joinableMs: number) {
     this.#clock = clock
@@ -26,25 +30,37 @@ export class SingleFlight {
     return this.#flights.size
   }
 
+  /** The flight for `key` that may be joined: none that began longer than `oldestMs` ago. */
+  joinable(key: string, oldestMs: number = Number.POSITIVE_INFINITY): Flight<N> | undefined {
+    const flight = this.#flights.get(key)
+    const mostMs = Math.min(this.#joinableMs, oldestMs)
+    if (flight === undefined || mostMs === Number.POSITIVE_INFINITY) return flight
+    return this.#clock.now() - flight.beganAt > mostMs ? undefined : flight
+  }
+
   /** Whether a flight for `key` is under way that may be joined. */
   has(key: string): boolean {
-    return this.#joinable(key) !== undefined
+    return this.joinable(key) !== undefined
   }
 
   /** Joins the flight for `key`, or starts one with `task`. A rejection reaches every caller. */
-  run<T>(key: string, task: () => Promise<T>): Promise<T> {
-    const joined = this.#joinable(key)
-    if (joined !== undefined) return joined.outcome as Promise<T>
+  run<T>(this: SingleFlight, key: string, task: () => Promise<T>): Promise<T> {
+    return (this.joinable(key) ?? this.start(key, undefined, task)).outcome as Promise<T>
+  }
 
+  /** Starts a flight, which later callers join instead of any other. */
+  start(key: string, note: N, task: (note: N) => Promise<unknown>): Flight<N> {
     // The flight leaves the map before its callers resume, so a caller that retries after a failure
     // starts a new flight instead of joining the failed one. It leaves only its own place: after
     // `forget`, a younger flight may have taken it.
     const beganAt = this.#clock.now()
-    const outcome: Promise<T> = task().finally(() => {
-      if (this.#flights.get(key)?.outcome === outcome) this.#flights.delete(key)
+    const outcome = task(note).finally(() => {
+      if (this.#flights.get(key) === flight) this.#flights.delete(key)
     })
-    this.#flights.set(key, { outcome, beganAt })
-    return outcome
+    outcome.catch(() => {})
+    const flight: Flight<N> = { outcome, beganAt, note }
+    this.#flights.set(key, flight)
+    return flight
   }
 
   /** Nobody joins the flight for `key` any more; those who did still get its outcome. */
@@ -55,11 +71,5 @@ export class SingleFlight {
   /** Nobody joins any flight that is under way now. */
   forgetAll(): void {
     this.#flights.clear()
-  }
-
-  #joinable(key: string): Flight | undefined {
-    const flight = this.#flights.get(key)
-    if (flight === undefined || this.#joinableMs === Number.POSITIVE_INFINITY) return flight
-    return this.#clock.now() - flight.beganAt > this.#joinableMs ? undefined : flight
   }
 }

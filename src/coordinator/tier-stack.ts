@@ -80,14 +80,20 @@ export class TierStack {
     this.#events = parts.events
   }
 
-  /** Asks tier after tier for each key; one call per tier. Answers in the order of the keys. */
-  async read(keys: readonly Key[], stored: readonly string[]): Promise<Reading[]> {
+  /**
+   * Asks tier after tier for each key; one call per tier. Answers in the order of the keys.
+   *
+   * @param skipsCopies - Whether only the authority is asked, or without one the farthest tier.
+   */
+  async read(keys: readonly Key[], stored: readonly string[], skipsCopies = false): Promise<Reading[]> {
+    const nearest = !skipsCopies ? 0 : this.#authority === undefined ? this.levels.length - 1 : this.#copies
     const readings: Reading[] = stored.map(() => ({ found: undefined, asOf: undefined }))
     // Now, and not when the answers are there: a doubt that is lifted meanwhile was right about what was read before.
     const isDoubted = stored.map((key) => this.#doubts.has(key))
     let open = stored.map((_, place) => place)
     for (const [depth, level] of this.levels.entries()) {
       if (open.length === 0) return readings
+      if (depth < nearest) continue
       const wanted = open.map((place) => stored[place] as string)
       const entries = this.#isAuthority(depth)
         ? await this.#readAuthority(wanted, open, readings)

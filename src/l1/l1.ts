@@ -23,7 +23,7 @@ import { type Duration, toMs } from '../duration.ts'
 import type { Key } from '../key.ts'
 import type { Random } from '../random.ts'
 
-export { FRESH, SUSPECT } from '../core/core.ts'
+export { FRESH, STALE, SUSPECT } from '../core/core.ts'
 
 /**
  * Why an entry left: `evicted` for room (its deadline may have passed unnoticed), `expired` because of its
@@ -91,6 +91,8 @@ export class L1<V> {
   // Never shorter than the highest slot in use. One `undefined` from the start tells the engine that it will
   // hold anything, so numbers in it are not boxed again on each read.
   readonly #values: (V | undefined)[] = [undefined]
+  /** What the coordinator noted beside its entries, at their slots; `undefined` until it notes something. */
+  #notes: unknown[] | undefined
   readonly #ttlMs: number
   readonly #onRemoval: RemovalListener<V> | undefined
 
@@ -227,6 +229,7 @@ export class L1<V> {
     this.#core.clear()
     this.#values.length = 1
     this.#values[0] = undefined
+    this.#notes = undefined
     this.#forgetTime()
     this.#settle()
   }
@@ -284,6 +287,11 @@ export class L1<V> {
     return this.#values[answer >> 3] as V
   }
 
+  /** The note of an entry that `look` answered with; `undefined` when it has none. @internal */
+  noteAt(answer: number): unknown {
+    return this.#notes?.[answer >> 3]
+  }
+
   /** The times of an entry that `look` answered with. @internal */
   timesAt(answer: number): { freshUntil: number; usableUntil: number } {
     const slot = answer >> 3
@@ -293,11 +301,19 @@ export class L1<V> {
   /**
    * Stores `value` until given times; `Infinity` for none.
    *
+   * @param note - Stays beside the value, and is kept no longer than the slot is in use.
    * @returns `false` when the engine gave no memory for the key.
    * @internal
    */
-  put(key: Key, value: V, freshUntil: number, usableUntil: number, now: number): boolean {
-    return this.#store(key, value, freshUntil, usableUntil, this.#notBefore(now))
+  put(
+    key: Key,
+    value: V,
+    freshUntil: number,
+    usableUntil: number,
+    now: number,
+    note: unknown = undefined,
+  ): boolean {
+    return this.#store(key, value, freshUntil, usableUntil, this.#notBefore(now), note)
   }
 
   /**
@@ -330,7 +346,14 @@ export class L1<V> {
     this.#core.setLease(until)
   }
 
-  #store(key: Key, value: V, freshUntil: number, usableUntil: number, now: number): boolean {
+  #store(
+    key: Key,
+    value: V,
+    freshUntil: number,
+    usableUntil: number,
+    now: number,
+    note: unknown = undefined,
+  ): boolean {
     const answer = this.#core.set(key, freshUntil, usableUntil, now)
     // Before the new value is written: it may take the slot of an entry whose removal is on the list.
     if (this.#core.removalCount !== 0) this.#collect()
@@ -342,6 +365,7 @@ export class L1<V> {
         this.#queue.push({ key, value: this.#values[slot] as V, cause })
       }
       this.#values[slot] = value
+      if (note !== undefined || this.#notes !== undefined) this.#noteDown(slot, note)
       if (usableUntil !== Infinity) this.#expectDeadline(now)
     }
     if (this.#queue.length !== 0) this.#deliver()
@@ -355,10 +379,20 @@ export class L1<V> {
       if (this.#onRemoval !== undefined) {
         this.#queue.push({ key, value: this.#values[slot] as V, cause: 'deleted' })
       }
-      this.#values[slot] = undefined
+      this.#release(slot)
     }
     this.#settle()
     return answer >= 0
+  }
+
+  #release(slot: number): void {
+    this.#values[slot] = undefined
+    if (this.#notes !== undefined) this.#notes[slot] = undefined
+  }
+
+  #noteDown(slot: number, note: unknown): void {
+    this.#notes ??= []
+    this.#notes[slot] = note
   }
 
   /** The slots of the usable entries from the hottest on; each is checked again when its turn comes. */
@@ -393,7 +427,7 @@ export class L1<V> {
         const cause = core.removedCause(index) === EXPIRED ? 'expired' : 'evicted'
         this.#queue.push({ key: core.removedKey(index), value: this.#values[slot] as V, cause })
       }
-      this.#values[slot] = undefined
+      this.#release(slot)
     }
     core.drain()
   }

@@ -25,6 +25,12 @@ export interface CacheEvents {
   'load.finished': { key: Key; durationMs: number; stored: boolean }
   /** A loader rejected, threw or outlasted its limit; `servedStale` when a stale value went out in its place. */
   'load.failed': { key: Key; durationMs: number; error: unknown; servedStale: boolean }
+  /** A load was not begun, since one of the key failed a moment ago and its caller had something to go on with. */
+  'load.throttled': { key: Key }
+  /** A caller went on with a stale value after `softLoadTimeout`; the load goes on. */
+  'load.outwaited': { key: Key; waitedMs: number }
+  /** A refresh began behind an answer: that one was stale, or `ahead` of the end of its ttl. */
+  'refresh.started': { key: Key; reason: 'stale' | 'ahead' }
   /** A set, delete or clear was taken by the authority. */
   'mutation.committed': { op: 'set' | 'delete' | 'clear'; key: Key | undefined }
   /** A tier failed or did not answer in time. Reads took it for a miss. */

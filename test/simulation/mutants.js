@@ -164,7 +164,7 @@ export const mutants = [
   {
     name: 'a load from before a lease is joined',
     file: 'coordinator/single-flight.ts',
-    from: 'return this.#clock.now() - flight.beganAt > this.#joinableMs ? undefined : flight',
+    from: 'return this.#clock.now() - flight.beganAt > mostMs ? undefined : flight',
     to: 'return flight',
   },
   {

@@ -1,0 +1,532 @@
+// What goes on around a load, in every arrangement: what may stand in for it, who waits how long, what it may say.
+
+import { describe, expect, test } from 'vitest'
+import type { Cache } from '../../../src/cache.ts'
+import type { LoaderContext } from '../../../src/coordinator/loading.ts'
+import { createCache } from '../../../src/create-cache.ts'
+import { ManualClock } from '../../../src/testing/manual-clock.ts'
+import { arrangements, deferred, opened, pass, rest } from '../../support/caches.ts'
+
+const down = new Error('the source is down')
+const fail = () => Promise.reject(down)
+
+/** A loader that fails, and how often it was called. */
+function counting(): { count: () => Promise<never>; loads: () => number } {
+  let loads = 0
+  return {
+    count: () => {
+      loads++
+      return fail()
+    },
+    loads: () => loads,
+  }
+}
+
+describe.each(arrangements)('loading: $name', (arrangement) => {
+  const keeps = arrangement.hasTier || !arrangement.name.startsWith('no L1')
+
+  test('after a failure the source is left alone for failureThrottle, as long as a stale value serves', async () => {
+    const { cache, clock } = await opened(arrangement)
+    const options = { ttl: '1s', staleIfError: '1h', failureThrottle: '10s' } as const
+    await cache.getOrSet('a', () => 'good', options)
+    await pass(clock, 1_000)
+    const { count, loads } = counting()
+    for (let call = 0; call < 5; call++) expect(await cache.getOrSet('a', count, options)).toBe('good')
+    expect(loads()).toBe(1)
+    await pass(clock, 9_999)
+    expect(await cache.getOrSet('a', count, options)).toBe('good')
+    expect(loads()).toBe(1)
+    await pass(clock, 1)
+    expect(await cache.getOrSet('a', count, options)).toBe('good')
+    expect(loads(), 'tried again when it is over').toBe(2)
+    expect(cache.stats().staleServed).toBe(7)
+  })
+
+  test('who has nothing to go on with loads in spite of the throttle', async () => {
+    const { cache } = await opened(arrangement)
+    await expect(cache.getOrSet('a', fail, { failureThrottle: '1h' })).rejects.toBe(down)
+    expect(await cache.getOrSet('a', () => 'up again', { failureThrottle: '1h' })).toBe('up again')
+  })
+
+  test('a throttle ends when the key is changed', async () => {
+    const { cache, clock } = await opened(arrangement)
+    const options = { ttl: '1s', staleIfError: '1h', failureThrottle: '1h' } as const
+    await cache.set('a', 'good', options)
+    await pass(clock, 1_000)
+    expect(await cache.getOrSet('a', fail, options)).toBe('good')
+    await cache.set('a', 'newer', { ...options, ttl: '1s' })
+    await pass(clock, 1_000)
+    expect(await cache.getOrSet('a', () => 'loaded', options)).toBe('loaded')
+  })
+
+  test('a refresh that failed is not begun again before failureThrottle is over', async () => {
+    const { cache, clock } = await opened(arrangement)
+    const options = { ttl: '1s', staleWhileRevalidate: '1h', failureThrottle: '5s' } as const
+    await cache.getOrSet('a', () => 'good', options)
+    await pass(clock, 1_000)
+    const { count, loads } = counting()
+    for (let call = 0; call < 3; call++) {
+      expect(await cache.getOrSet('a', count, options)).toBe('good')
+      await rest()
+    }
+    expect(loads()).toBe(1)
+    await pass(clock, 5_000)
+    expect(await cache.getOrSet('a', count, options)).toBe('good')
+    await rest()
+    expect(loads()).toBe(2)
+  })
+
+  test('fallback is given for the very first failure, is not stored, and spares the source while it is throttled', async () => {
+    const { cache, clock } = await opened(arrangement)
+    const { count, loads } = counting()
+    const options = { fallback: 'nothing yet', failureThrottle: '2s' }
+    expect(await cache.getOrSet<unknown>('a', count, { ...options, failureThrottle: '2s' })).toBe(
+      'nothing yet',
+    )
+    expect(await cache.getOrSet<unknown>('a', count, { ...options, failureThrottle: '2s' })).toBe(
+      'nothing yet',
+    )
+    expect(loads()).toBe(1)
+    expect(await cache.get('a')).toBeUndefined()
+    await pass(clock, 2_000)
+    expect(await cache.getOrSet<unknown>('a', count, { ...options, failureThrottle: '2s' })).toBe(
+      'nothing yet',
+    )
+    expect(loads()).toBe(2)
+    expect(await cache.getOrSet<unknown>('b', fail, { fallback: null })).toBeNull()
+  })
+
+  test('after softLoadTimeout the stale value answers, and the load goes on and is stored', async () => {
+    const { cache, clock } = await opened(arrangement)
+    const options = { ttl: '1s', staleIfError: '1h', softLoadTimeout: 200 } as const
+    await cache.getOrSet('a', () => 'old', options)
+    await pass(clock, 1_000)
+    const loading = deferred<string>()
+    const outwaited: number[] = []
+    cache.on('load.outwaited', ({ waitedMs }) => outwaited.push(waitedMs))
+    const call = cache.getOrSet('a', () => loading.promise, options)
+    await pass(clock, 200)
+    expect(await call).toBe('old')
+    expect(outwaited).toEqual([200])
+    loading.resolve('new')
+    await rest()
+    if (keeps) expect(await cache.get('a')).toBe('new')
+    expect(cache.stats().loads).toBe(2)
+  })
+
+  test('softLoadTimeout is no limit where no stale value may serve', async () => {
+    const { cache, clock } = await opened(arrangement)
+    const loading = deferred<string>()
+    const call = cache.getOrSet('a', () => loading.promise, { softLoadTimeout: 200, staleIfError: '1h' })
+    await pass(clock, 10_000)
+    loading.resolve('value')
+    expect(await call).toBe('value')
+  })
+
+  test('at loadTimeout a stale value serves, else the call rejects', async () => {
+    const { cache, clock } = await opened(arrangement)
+    const options = { ttl: '1s', staleIfError: '1h', loadTimeout: '2s' } as const
+    await cache.getOrSet('a', () => 'old', options)
+    await pass(clock, 1_000)
+    const never = () => new Promise<string>(() => {})
+    const stale = cache.getOrSet('a', never, options)
+    await pass(clock, 2_000)
+    expect(await stale).toBe('old')
+    const without = expect(cache.getOrSet('b', never, options)).rejects.toMatchObject({
+      code: 'CACHE_LOAD_TIMEOUT',
+    })
+    await pass(clock, 2_000)
+    await without
+  })
+
+  test('who joins a load waits for it no longer than its own loadTimeout', async () => {
+    const { cache, clock } = await opened(arrangement)
+    const never = () => new Promise<string>(() => {})
+    void cache.getOrSet('a', never).catch(() => {})
+    await rest()
+    const joined = expect(cache.getOrSet('a', () => 'unused', { loadTimeout: '1s' })).rejects.toMatchObject({
+      code: 'CACHE_LOAD_TIMEOUT',
+      key: 'a',
+    })
+    await pass(clock, 1_000)
+    await joined
+  })
+
+  test('a load that has run for longer than a caller’s loadTimeout is not joined by it', async () => {
+    const { cache, clock } = await opened(arrangement)
+    void cache.getOrSet('a', () => new Promise<string>(() => {})).catch(() => {})
+    await pass(clock, 1_001)
+    expect(await cache.getOrSet('a', () => 'mine', { loadTimeout: '1s' })).toBe('mine')
+  })
+
+  test('forceFresh passes by what is there and what is being loaded, and nothing older ends up over it', async () => {
+    const { cache } = await opened(arrangement)
+    await cache.set('a', 'old')
+    expect(await cache.getOrSet('a', () => 'forced', { forceFresh: true })).toBe('forced')
+    if (keeps) expect(await cache.get('a')).toBe('forced')
+    await cache.delete('a')
+    const slow = deferred<string>()
+    const first = cache.getOrSet('a', () => slow.promise)
+    await rest()
+    expect(await cache.getOrSet('a', () => 'newer', { forceFresh: true })).toBe('newer')
+    slow.resolve('older')
+    expect(await first).toBe('older')
+    await rest()
+    if (keeps) expect(await cache.get('a')).toBe('newer')
+    expect(cache.stats().loadsOvertaken).toBe(1)
+  })
+
+  test('a forced load that fails is not hidden by a fresh value', async () => {
+    const { cache } = await opened(arrangement)
+    await cache.set('a', 'fresh')
+    await expect(cache.getOrSet('a', fail, { forceFresh: true })).rejects.toBe(down)
+    expect(await cache.get('a')).toBe('fresh')
+    expect(await cache.getOrSet('a', fail, { forceFresh: true, staleIfError: 1 })).toBe('fresh')
+  })
+
+  test('a loader says how long its value is good for', async () => {
+    const { cache, clock } = await opened(arrangement)
+    await cache.getOrSet('a', ({ setTtl }) => {
+      setTtl('10s')
+      return 1
+    })
+    await cache.getOrSet('b', ({ setTtl }) => {
+      setTtl(0)
+      return 1
+    })
+    expect(await cache.get('b')).toBeUndefined()
+    await pass(clock, 9_999)
+    expect(await cache.get('a')).toBe(1)
+    await pass(clock, 1)
+    expect(await cache.get('a')).toBeUndefined()
+    await expect(
+      cache.getOrSet('c', ({ setTtl }) => {
+        setTtl(-1)
+        return 1
+      }),
+    ).rejects.toThrow(RangeError)
+  })
+
+  test('skip hands a value on and stores it nowhere', async () => {
+    const { cache } = await opened(arrangement)
+    const stored: boolean[] = []
+    cache.on('load.finished', (event) => stored.push(event.stored))
+    expect(await cache.getOrSet('a', ({ skip }) => skip('partial'))).toBe('partial')
+    expect(await cache.get('a')).toBeUndefined()
+    expect(stored).toEqual([false])
+  })
+
+  test('fail is a failure whatever the loader does about it', async () => {
+    const { cache, clock } = await opened(arrangement)
+    const options = { ttl: '1s', staleIfError: '1h' } as const
+    const stubborn = (context: LoaderContext) => {
+      try {
+        context.fail(down)
+      } catch {
+        // It goes on as if nothing had been.
+      }
+      return 'all is well'
+    }
+    await expect(cache.getOrSet('a', stubborn, options)).rejects.toBe(down)
+    await cache.set('a', 'good', options)
+    await pass(clock, 1_000)
+    expect(await cache.getOrSet('a', stubborn, options)).toBe('good')
+  })
+
+  test('notModified gives the value from before a new life', async () => {
+    const { cache, clock } = await opened(arrangement)
+    const options = { ttl: '1s', staleIfError: '1h' } as const
+    const value = { n: 1 }
+    await cache.getOrSet('a', () => value, options)
+    await pass(clock, 1_000)
+    expect(await cache.get('a')).toBeUndefined()
+    expect(await cache.getOrSet('a', ({ notModified }) => notModified(), options)).toEqual(value)
+    expect(await cache.get('a')).toEqual(value)
+    await expect(cache.getOrSet('b', ({ notModified }) => notModified(), options)).rejects.toThrow(
+      /^notModified: there is no value from before/,
+    )
+  })
+
+  test('a refresh knows the stale value, and in this process its validators', async () => {
+    const { cache, clock } = await opened(arrangement)
+    const options = { ttl: '1s', staleWhileRevalidate: '1h' } as const
+    const load = ({ setValidators }: LoaderContext) => {
+      setValidators({ etag: '"1"', lastModified: 'Mon, 02 Jan 2006 15:04:05 GMT' })
+      return 'body'
+    }
+    await cache.getOrSet('a', load, options)
+    await pass(clock, 1_000)
+    const seen: Partial<LoaderContext>[] = []
+    await cache.getOrSet(
+      'a',
+      ({ stale, etag, lastModified, notModified }) => {
+        seen.push({ stale, etag, lastModified })
+        return notModified()
+      },
+      options,
+    )
+    await rest()
+    const hasNotes = cache.stats().l1 !== undefined && !arrangement.hasTier
+    expect(seen[0]?.stale).toBe('body')
+    if (hasNotes) {
+      expect(seen[0]?.etag).toBe('"1"')
+      expect(seen[0]?.lastModified).toBe('Mon, 02 Jan 2006 15:04:05 GMT')
+    }
+    expect(await cache.get('a')).toBe('body')
+  })
+
+  test('a loader that throws, settles twice or ignores its signal harms its own callers only', async () => {
+    const { cache, clock } = await opened(arrangement)
+    const throws = () => {
+      throw down
+    }
+    const twice = () => ({
+      // biome-ignore lint/suspicious/noThenProperty: a loader may return whatever has a then
+      then(resolve: (value: string) => void, reject: (error: unknown) => void) {
+        resolve('first')
+        resolve('second')
+        reject(down)
+      },
+    })
+    const deaf = () => new Promise<string>(() => {})
+    await expect(cache.getOrSet('a', throws)).rejects.toBe(down)
+    expect(await cache.getOrSet('b', twice as () => PromiseLike<string>)).toBe('first')
+    const late = expect(cache.getOrSet('c', deaf, { loadTimeout: 100 })).rejects.toMatchObject({
+      code: 'CACHE_LOAD_TIMEOUT',
+    })
+    expect(await cache.getOrSet('d', () => 'untouched')).toBe('untouched')
+    await pass(clock, 100)
+    await late
+    expect(await cache.getOrSet('c', () => 'next')).toBe('next')
+    expect(await cache.get('b')).toBe('first')
+  })
+
+  test('a get that skips copies is answered by whoever orders, one that skips tiers by L1 alone', async () => {
+    const { cache } = await opened(arrangement)
+    await cache.set('a', 1)
+    expect(await cache.get('a', { skip: 'copies' })).toBe(arrangement.hasTier ? 1 : undefined)
+    expect(await cache.get('a', { skip: 'tiers' })).toBe(cache.stats().l1 === undefined ? undefined : 1)
+    const many = await cache.getMany(['a'], { skip: 'copies' })
+    expect(many.get('a')).toBe(arrangement.hasTier ? 1 : undefined)
+    expect((await cache.getMany(['b'], { skip: 'tiers' })).size).toBe(0)
+  })
+
+  test('a getOrSet that skips tiers neither asks nor writes them', async () => {
+    const { cache } = await opened(arrangement)
+    expect(await cache.getOrSet('a', () => 'here', { skip: 'tiers' })).toBe('here')
+    for (const tier of cache.stats().tiers) expect(tier).toMatchObject({ hits: 0, misses: 0 })
+    if (arrangement.hasTier) expect(await cache.get('a', { skip: 'copies' })).toBeUndefined()
+  })
+
+  test('maxLoads runs so many loads at once, the others in the order in which they came', async () => {
+    const { cache, clock } = await opened(arrangement, { maxLoads: 2 })
+    const begun: unknown[] = []
+    const loading = new Map<unknown, ReturnType<typeof deferred<string>>>()
+    const load = ({ key }: LoaderContext) => {
+      begun.push(key)
+      const outcome = deferred<string>()
+      loading.set(key, outcome)
+      return outcome.promise
+    }
+    const calls = ['a', 'b', 'c', 'd'].map((key) => cache.getOrSet(key, load))
+    const givesUp = expect(cache.getOrSet('e', load, { loadTimeout: 100 })).rejects.toMatchObject({
+      code: 'CACHE_LOAD_TIMEOUT',
+    })
+    await rest()
+    expect(begun).toEqual(['a', 'b'])
+    await pass(clock, 100)
+    await givesUp
+    loading.get('b')?.resolve('b')
+    await rest()
+    expect(begun).toEqual(['a', 'b', 'c'])
+    loading.get('a')?.reject(down)
+    await rest()
+    expect(begun).toEqual(['a', 'b', 'c', 'd'])
+    loading.get('c')?.resolve('c')
+    loading.get('d')?.resolve('d')
+    const outcomes = await Promise.allSettled(calls)
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled', 'fulfilled'])
+    expect(await cache.getOrSet('f', () => 'a place is free')).toBe('a place is free')
+  })
+
+  test('waitUntil is told of refreshes and of loads that go on, and what it gets never rejects', async () => {
+    const told: Promise<unknown>[] = []
+    const { cache, clock } = await opened(arrangement, { waitUntil: (work) => told.push(work) })
+    const swr = { ttl: '1s', staleWhileRevalidate: '1h' } as const
+    const soft = { ttl: '1s', staleIfError: '1h', softLoadTimeout: 100 } as const
+    await cache.getOrSet('a', () => 1, swr)
+    await cache.getOrSet('b', () => 1, soft)
+    expect(told).toEqual([])
+    await pass(clock, 1_000)
+    await cache.getOrSet('a', fail, swr)
+    const loading = deferred<number>()
+    const call = cache.getOrSet('b', () => loading.promise, soft)
+    await pass(clock, 100)
+    expect(await call).toBe(1)
+    expect(told).toHaveLength(2)
+    loading.reject(down)
+    expect(await Promise.all(told)).toEqual([undefined, undefined])
+  })
+
+  test('close does not wait for a refresh that never ends, and fires its signal', async () => {
+    const { cache, clock } = await opened(arrangement)
+    const options = { ttl: '1s', staleWhileRevalidate: '1h' } as const
+    await cache.getOrSet('a', () => 1, options)
+    await pass(clock, 1_000)
+    let signal: AbortSignal | undefined
+    await cache.getOrSet(
+      'a',
+      (context) => {
+        signal = context.signal
+        return new Promise<number>(() => {})
+      },
+      options,
+    )
+    const closing = cache.close()
+    await pass(clock, 500)
+    await closing
+    expect(signal?.reason).toMatchObject({ code: 'CACHE_CLOSED' })
+  })
+})
+
+describe.each(arrangements)('renewal before the end: $name', (arrangement) => {
+  test('refreshAhead renews behind the answer, once, after its share of the ttl', async () => {
+    const { cache, clock } = await opened(arrangement, { ttl: '10s', refreshAhead: 0.8 })
+    const started: string[] = []
+    cache.on('refresh.started', ({ reason }) => started.push(reason))
+    let loads = 0
+    const load = () => ++loads
+    expect(await cache.getOrSet('a', load)).toBe(1)
+    await pass(clock, 7_999)
+    expect(await cache.getOrSet('a', load)).toBe(1)
+    await rest()
+    expect(loads).toBe(1)
+    await pass(clock, 2)
+    expect(await cache.get('a'), 'it is fresh to everyone').toBe(1)
+    expect(cache.l1.get('a')).toBe(cache.stats().l1 === undefined ? undefined : 1)
+    expect(await Promise.all([1, 2, 3].map(() => cache.getOrSet('a', load)))).toEqual([1, 1, 1])
+    await rest()
+    expect(loads).toBe(2)
+    expect(started).toEqual(['ahead'])
+    expect(await cache.getOrSet('a', load)).toBe(2)
+    await rest()
+    expect(loads).toBe(2)
+    await pass(clock, 7_990)
+    expect(await cache.getOrSet('a', load), 'a whole life again').toBe(2)
+    await rest()
+    expect(loads).toBe(2)
+  })
+
+  test('a failed renewal leaves the value, and the next one waits for failureThrottle', async () => {
+    const { cache, clock } = await opened(arrangement, { ttl: '10s', refreshAhead: 0.5 })
+    await cache.getOrSet('a', () => 'value')
+    await pass(clock, 5_001)
+    const { count, loads } = counting()
+    for (let call = 0; call < 3; call++) {
+      expect(await cache.getOrSet('a', count)).toBe('value')
+      await rest()
+    }
+    expect(loads()).toBe(1)
+  })
+
+  test('what was set is renewed before its end too', async () => {
+    const { cache, clock } = await opened(arrangement, { ttl: '10s', refreshAhead: 0.5 })
+    await cache.set('a', 'set')
+    await pass(clock, 5_001)
+    expect(await cache.getOrSet('a', () => 'renewed')).toBe('set')
+    await rest()
+    expect(await cache.getOrSet('a', () => 'unused')).toBe('renewed')
+  })
+
+  test('jitter takes off at most its share, and adds nothing', async () => {
+    const { cache, clock } = await opened(arrangement, {
+      ttl: '10s',
+      jitter: 0.5,
+      random: { bytes: (count) => new Uint8Array(count).fill(7), next: () => 0.5 },
+    })
+    await cache.getOrSet('loaded', () => 1)
+    await cache.set('set', 1)
+    await cache.set('ever', 1, { ttl: null })
+    await pass(clock, 7_499)
+    expect(await cache.getMany(['loaded', 'set'])).toEqual(
+      new Map([
+        ['loaded', 1],
+        ['set', 1],
+      ]),
+    )
+    await pass(clock, 1)
+    expect((await cache.getMany(['loaded', 'set', 'ever'])).size).toBe(1)
+  })
+})
+
+test('refreshAhead asks the tiers before the source: what another process has renewed is taken', async () => {
+  const [arrangement] = arrangements.filter(({ name }) => name === 'L1 over a ledger with its bus')
+  if (arrangement === undefined) throw new Error('the arrangement has another name')
+  const { cache, other, clock } = await opened(arrangement, { ttl: '10s', refreshAhead: 0.5 })
+  await cache.getOrSet('a', () => 'first')
+  expect(await other.get('a')).toBe('first')
+  await pass(clock, 5_001)
+  await cache.getOrSet('a', () => 'second')
+  await rest()
+  expect(await other.getOrSet('a', () => 'not asked for')).toBe('first')
+  await rest()
+  expect(await other.getOrSet('a', () => 'not asked for')).toBe('second')
+  expect(other.stats().loads).toBe(0)
+  expect(cache.stats().loads).toBe(2)
+})
+
+describe('XFetch', () => {
+  /** A cache whose loads take 100 ms and whose random numbers are all `draw`. */
+  function xfetching(draw: number): {
+    cache: Cache
+    clock: ManualClock
+    loads: () => number
+    load: () => unknown
+  } {
+    const clock = new ManualClock()
+    const cache = createCache({
+      clock,
+      ttl: '10s',
+      refreshAhead: { beta: 1 },
+      random: { bytes: (count) => new Uint8Array(count).fill(7), next: () => draw },
+    })
+    let loads = 0
+    const load = () => {
+      loads++
+      return new Promise((resolve) => clock.setTimer(() => resolve(loads), 100))
+    }
+    return { cache, clock, load, loads: () => loads }
+  }
+
+  // With a random number of 1 - 1/e the product is 100 ms, with 0.9 it is 230 ms.
+  test.each([
+    [1 - Math.exp(-1), 100],
+    [0.9, 100 * Math.LN10],
+  ])('with a random number of %d a use renews within %d ms of the end', async (draw, aheadMs) => {
+    const { cache, clock, load, loads } = xfetching(draw)
+    const first = cache.getOrSet('a', load)
+    await pass(clock, 100)
+    expect(await first).toBe(1)
+    await clock.run(10_000 - aheadMs - 1, 1_000)
+    expect(await cache.getOrSet('a', load)).toBe(1)
+    await rest()
+    expect(loads()).toBe(1)
+    await clock.run(2)
+    expect(await cache.getOrSet('a', load)).toBe(1)
+    await rest()
+    expect(loads()).toBe(2)
+    await pass(clock, 100)
+    expect(await cache.get('a')).toBe(2)
+  })
+
+  test('what loads at once, or never ends, is not renewed early', async () => {
+    const { cache, clock } = xfetching(0.999)
+    await cache.getOrSet('fast', () => 1)
+    await cache.getOrSet('ever', () => 1, { ttl: null })
+    await pass(clock, 9_999)
+    expect(await cache.getOrSet('fast', () => 2)).toBe(1)
+    expect(await cache.getOrSet('ever', () => 2)).toBe(1)
+    await rest()
+    expect(await cache.getOrSet('fast', () => 2)).toBe(1)
+  })
+})
