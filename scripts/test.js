@@ -12,7 +12,7 @@ import { runDocs } from './run-docs.js'
 const named = process.argv.slice(2)
 let counts = { passed: 0, failed: 1, skipped: 0 }
 
-if (named.length === 0 || named.some((name) => name.includes('redis'))) findServers()
+if (named.length === 0 || named.some((name) => /redis|memcached/.test(name))) findServers()
 
 if (await build()) {
   const colour = process.stdout.isTTY && !process.env.NO_COLOR ? { FORCE_COLOR: '1' } : undefined
@@ -37,7 +37,7 @@ process.exitCode = counts.failed === 0 ? 0 : 1
 
 /** Servers that tests drive. Without one its tests are skipped, or fail where `CI` or `REQUIRE_SERVICES` is set. */
 function findServers() {
-  const missing = ['redis-server'].filter((name) => spawnSync(name, ['--version']).status !== 0)
+  const missing = ['memcached', 'redis-server'].filter((name) => spawnSync(name, ['--version']).status !== 0)
   if (missing.length > 0 && !installDebian(missing)) {
     console.log(`without ${missing.join(', ')}, which could not be installed here: its tests do not run`)
   }

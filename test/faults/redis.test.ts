@@ -11,6 +11,7 @@ import { encodeMessage, type Message } from '../../src/message.ts'
 import type { Stamp } from '../../src/stamp.ts'
 import { BusObserver } from '../../src/testing/bus-observer.ts'
 import { redisTier } from '../../src/tiers/redis.ts'
+import { raceLoads } from '../support/load-race.ts'
 import { type Library, libraries } from '../support/redis-clients.ts'
 import { hasRedis, RedisServer } from '../support/redis-server.ts'
 import { seed } from '../support/seed.ts'
@@ -362,27 +363,7 @@ describe.skipIf(!hasRedis()).each([ioredis, nodeRedis])('redis faults, $name', (
     'a load that a delete overtook is kept nowhere: 200 rounds',
     onBench(async (bench) => {
       const [here, there] = [await bench.cache(library), await bench.cache(library)]
-      const random = seededRandom(seed)
-      const stale: string[] = []
-      for (let round = 0; round < 200; round++) {
-        const key = `key:${round % 20}`
-        let source = `old ${round}`
-        await here.delete(key)
-        const load = async () => {
-          const value = source
-          await sleep(Math.floor(3 * random()))
-          return value
-        }
-        const loads = [there.getOrSet(key, load), here.getOrSet(`${key}:other`, load)]
-        await sleep(Math.floor(3 * random()))
-        source = `new ${round}`
-        await here.delete(key)
-        await Promise.all(loads)
-        const answers = [await here.get(key), await there.getOrSet(key, load), await here.getOrSet(key, load)]
-        for (const answer of answers)
-          if (answer !== undefined && answer !== source) stale.push(`${round}: ${answer}`)
-      }
-      expect(stale, `SEED=${seed}`).toEqual([])
+      expect(await raceLoads(here, there), `SEED=${seed}`).toEqual([])
     }),
   )
 

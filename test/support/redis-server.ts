@@ -1,9 +1,10 @@
 // A real Redis server for tests: its own process on a free loopback port, without persistence, ended by its pid.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { endProcess } from './end-process.ts'
+import { freePort } from './free-port.ts'
 
 /**
  * Whether Redis can be had here. Where services are required it is taken to be: then its absence fails the tests.
@@ -88,11 +89,8 @@ export class RedisServer {
   }
 
   /** Ends the process at once. */
-  async kill(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
-    const ended = once(this.#process, 'exit')
-    this.#process.kill('SIGKILL')
-    await ended
+  kill(): Promise<void> {
+    return endProcess(this.#process)
   }
 
   /** A new process on the same port, with nothing in it. */
@@ -132,17 +130,6 @@ function ask(port: number, command: string): Promise<string> {
       const reply = data.toString()
       if (reply.startsWith('-')) reject(new Error(`${command}: ${reply}`))
       else resolve(reply)
-    })
-  })
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
     })
   })
 }
