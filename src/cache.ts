@@ -1,6 +1,7 @@
 // What a user holds. No policy of its own: it turns a call into key, scope and resolved options, answers a
 // hit by itself, and hands everything else to the coordinator.
 
+import type { BulkLoader } from './coordinator/batch.ts'
 import type { Coordinator } from './coordinator/coordinator.ts'
 import type { Loader } from './coordinator/loading.ts'
 import { describe } from './duration.ts'
@@ -248,6 +249,29 @@ export class Cache<V = unknown> {
     return this.#coordinator.getMany([...keys], this.#scopeOf(options), checkSkip(options?.skip)) as Promise<
       Map<Key, T>
     >
+  }
+
+  /**
+   * Returns the values for `keys`, in their order, running `load` once for those that nobody has. Each key is looked
+   * up, waited for, refreshed and stored as `getOrSet` would; keys that are being loaded already are waited for.
+   *
+   * @param keys - Any iterable; a key that comes twice is answered once.
+   * @param load - Gets the missing keys and returns a `Map`, or pairs, with the values it has.
+   * @returns `values` has a value for each key that has one; `failed` says, for each key whose load failed and for
+   *   which nothing stale and no `fallback` may serve, with what. A failure of one key is none of the others.
+   * @example
+   * const { values, failed } = await cache.getOrSetMany(ids, ({ keys }) => db.usersById(keys))
+   */
+  async getOrSetMany<T extends V = V>(
+    keys: Iterable<Key>,
+    load: BulkLoader<T>,
+    options?: LoadOptions<NoInfer<T>>,
+  ): Promise<{ values: Map<Key, T>; failed: Map<Key, unknown> }> {
+    if (typeof load !== 'function') throw new TypeError(`load: ${describe(load)} is not a function`)
+    const call = resolveCall(this.#defaults, options)
+    const scope = this.#scopeOf(options)
+    const outcome = await this.#coordinator.getOrSetMany([...keys], scope, load, call)
+    return outcome as { values: Map<Key, T>; failed: Map<Key, unknown> }
   }
 
   /**

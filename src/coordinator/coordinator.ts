@@ -22,6 +22,7 @@ import type { Random } from '../random.ts'
 import { partitionOf, type Stamp } from '../stamp.ts'
 import type { Mutation } from '../tiers/ledger.ts'
 import type { Authority } from './authority.ts'
+import { Batch, type BulkLoader } from './batch.ts'
 import type { Copies } from './copies.ts'
 import type { Doubts } from './doubts.ts'
 import { encodeEntry } from './envelope.ts'
@@ -229,6 +230,55 @@ export class Coordinator implements InboundTarget {
       if (value !== undefined) return value
     }
 
+    return this.#obtain(subject, load, call, lifetime, undefined)
+  }
+
+  /** As `getOrSet`, for many keys: one call of each tier, and one of `load` for the keys that nobody has. */
+  async getOrSetMany(
+    keys: readonly Key[],
+    scope: KeyScope,
+    load: BulkLoader<unknown>,
+    call: ResolvedCall,
+  ): Promise<{ values: Map<Key, unknown>; failed: Map<Key, unknown> }> {
+    const lifetime = lifetimeOf(call)
+    const distinct = [...new Set(keys)]
+    const subjects = distinct.map((key) => this.#subject(key, scope))
+    const tried = new Set<string>()
+    for (
+      let before = this.#beforeReading(subjects, tried);
+      before !== undefined;
+      before = this.#beforeReading(subjects, tried)
+    ) {
+      await before
+    }
+    const batch = new Batch(load, (wanted, stored) =>
+      this.#stack.read(wanted, stored, call.skip === 'copies'),
+    )
+    const answers = subjects.map(async (subject) => {
+      const hit = passesCopies(call) ? undefined : this.hit(subject.key, scope, false)
+      return hit ?? this.#obtain(subject, batch.loader, call, lifetime, batch)
+    })
+    batch.seal()
+    const outcomes = await Promise.allSettled(answers)
+    const values = new Map<Key, unknown>()
+    const failed = new Map<Key, unknown>()
+    for (const [turn, outcome] of outcomes.entries()) {
+      const key = distinct[turn] as Key
+      if (outcome.status === 'rejected') failed.set(key, outcome.reason)
+      else if (outcome.value !== undefined) values.set(key, outcome.value)
+    }
+    return { values, failed }
+  }
+
+  /** What `getOrSet` answers when nothing is pending: from L1 with a refresh behind it, or from below. */
+  #obtain(
+    subject: Subject,
+    load: Loader<unknown>,
+    call: ResolvedCall,
+    lifetime: Lifetime,
+    batch: Batch | undefined,
+  ): unknown {
+    const { key } = subject
     const held = this.#copies.held(subject.l1Key)
     const search: Search = {
       subject,
@@ -237,6 +287,7 @@ export class Coordinator implements InboundTarget {
       lifetime,
       held,
       leastFreshMs: call.isForced ? Number.POSITIVE_INFINITY : -call.staleWhileRevalidateMs,
+      batch,
     }
     if (held === undefined || passesCopies(call)) return this.#find(search)
     if (held.staleForMs < 0) {

@@ -12,14 +12,15 @@ import type { Events, Level } from '../metrics/events.ts'
 import type { ResolvedCall, Skip } from '../options.ts'
 import type { Random } from '../random.ts'
 import type { Stamp } from '../stamp.ts'
+import type { Batch } from './batch.ts'
 import type { Copies, HeldValue, Note } from './copies.ts'
 import { encodeEntry } from './envelope.ts'
 import type { Failures } from './failures.ts'
-import type { LoadSlots } from './load-slots.ts'
+import { LoadSlots } from './load-slots.ts'
 import { type Loaded, type Loader, runLoader } from './loading.ts'
 import type { Fence, Marks, Turn } from './marks.ts'
 import { noteOf } from './renewal.ts'
-import type { Found, TierStack } from './tier-stack.ts'
+import type { Found, Reading, TierStack } from './tier-stack.ts'
 
 /** One entry that a caller named: the forms its key takes. */
 export interface Subject {
@@ -38,6 +39,8 @@ export interface Search {
   readonly held: HeldValue | undefined
   /** What is found answers if it is fresh for longer than this; below zero: if it has been stale for less. */
   readonly leastFreshMs: number
+  /** The keys that it is looked up and loaded with; `undefined` when it is alone. */
+  readonly batch?: Batch | undefined
 }
 
 /** What those who wait for a search may know before it ends. */
@@ -93,6 +96,8 @@ export interface FillingParts {
 export function serves(staleForMs: number, call: ResolvedCall): boolean {
   return Math.max(staleForMs, 0) < call.staleIfErrorMs
 }
+
+const unlimited = new LoadSlots(Number.POSITIVE_INFINITY)
 
 /** Looks below L1 and keeps what comes of it. */
 export class Filling {
@@ -162,14 +167,14 @@ export class Filling {
    *   who wait.
    */
   async fill(search: Search, note: SearchNote): Promise<Flown> {
-    const { call, held, leastFreshMs, subject } = search
+    const { batch, call, held, leastFreshMs, subject } = search
     const { key, stored } = subject
+    batch?.begin(key, stored)
     const fence = this.#marks.watch(stored)
     const heard = this.#heard(stored)
     const askedAt = this.#clock.now()
     try {
-      const [reading] =
-        call.skip === 'tiers' ? [] : await this.#stack.read([key], [stored], call.skip === 'copies')
+      const reading = await this.#look(search)
       const found = reading?.found
       if (found !== undefined && found.freshMs > leastFreshMs) {
         const isStale = found.freshMs <= 0
@@ -203,9 +208,16 @@ export class Filling {
       )
       return { value, refresh: undefined }
     } finally {
+      batch?.decided(key)
       note.readRan()
       this.#marks.drop(fence)
     }
+  }
+
+  async #look({ batch, call, subject }: Search): Promise<Reading | undefined> {
+    if (call.skip === 'tiers') return undefined
+    if (batch !== undefined) return batch.read(subject.key, subject.stored)
+    return (await this.#stack.read([subject.key], [subject.stored], call.skip === 'copies'))[0]
   }
 
   /** Runs the loader and keeps what it brings. */
@@ -232,7 +244,9 @@ export class Filling {
     this.counts.loads++
     let loaded: Loaded
     try {
-      loaded = await runLoader(request, this.#slots, this.#clock)
+      // A batch is one load of many keys, so its keys need no places of their own.
+      const slots = search.batch === undefined ? this.#slots : unlimited
+      loaded = await runLoader(request, slots, this.#clock)
     } catch (error) {
       this.counts.loadFailures++
       this.#failures.add(stored, error, call.failureThrottleMs)
