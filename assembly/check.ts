@@ -13,6 +13,7 @@ import {
   generationOf,
   hashOf,
   INLINE_KEY_BYTES,
+  INTEGER,
   isLive,
   keyAt,
   keyReferenceOf,
@@ -24,7 +25,7 @@ import {
   TWO_BYTE,
   usableUntilOf,
 } from './entry'
-import { hashBytes, seedFor } from './hash'
+import { hashBytes, hashWord, seedFor } from './hash'
 import {
   ARENA_CLASSES,
   AUTHORITY,
@@ -191,7 +192,7 @@ function checkKeys(): i32 {
     const bytes = bytesIn(word)
     const encoding = encodingIn(word)
     const at = keyAt(slot)
-    if (u32(hashBytes(at, bytes, seedFor(encoding))) != hashOf(slot)) return KEY_BROKEN
+    if (hashOfKey(at, bytes, encoding) != hashOf(slot)) return KEY_BROKEN
     const padded = bytes <= INLINE_KEY_BYTES ? INLINE_KEY_BYTES : (bytes + 7) & ~7
     for (let index = bytes; index < padded; ++index) {
       if (load<u8>(at + index) != 0) return KEY_BROKEN
@@ -298,4 +299,9 @@ function workingMemory(bytes: u64): usize {
   }
   memory.fill(at, 0, usize(bytes))
   return at
+}
+
+function hashOfKey(at: usize, bytes: u32, encoding: u32): u32 {
+  const seed = seedFor(encoding)
+  return encoding == INTEGER ? hashWord(load<u64>(at), seed) : u32(hashBytes(at, bytes, seed))
 }

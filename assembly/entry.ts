@@ -98,6 +98,11 @@ export function isHidden(slot: u32): bool {
   return (keyWordOf(slot) & HIDDEN) != 0
 }
 
+/** Whether it is live and not hidden, in one comparison. */
+export function isVisible(slot: u32): bool {
+  return (keyWordOf(slot) & (LIVE | HIDDEN)) == LIVE
+}
+
 export function hide(slot: u32): void {
   store<u32>(addressOf(slot), keyWordOf(slot) | HIDDEN, KEY_WORD)
 }

@@ -54,13 +54,22 @@ export function getStaged(length: u32, encoding: u32, now: f64): i32 {
 }
 
 export function getInteger(value: f64, now: f64): i32 {
-  keys.stageInteger(value)
-  return store.get(now)
+  return store.getInteger(value, now)
+}
+
+/** As `get`, of the entry that `slot` held at `generation`; -2 when it has left or is hidden. */
+export function getAt(slot: u32, generation: u32, now: f64): i32 {
+  return store.getAt(slot, generation, now)
 }
 
 /** As `get`, without counting, without recency, and leaving an expired entry where it is. */
 export function peek(now: f64): i32 {
   return store.peek(now)
+}
+
+/** As `peek`, of the entry that `slot` held at `generation`; -2 when it has left or is hidden. */
+export function peekAt(slot: u32, generation: u32, now: f64): i32 {
+  return store.peekAt(slot, generation, now)
 }
 
 export function set(freshUntil: f64, usableUntil: f64, now: f64): i32 {
@@ -83,6 +92,11 @@ export function remove(now: f64): i32 {
 
 export function touch(freshUntil: f64, usableUntil: f64, now: f64): i32 {
   return store.touch(freshUntil, usableUntil, now)
+}
+
+/** Gives the entry in `slot`, which an operation has just answered with, new deadlines; not as a use of it. */
+export function extend(slot: u32, freshUntil: f64, usableUntil: f64, now: f64): void {
+  store.extend(slot, freshUntil, usableUntil, now)
 }
 
 /** Makes the current key's entry invisible to `get` and `peek` until it is set again. */
@@ -144,6 +158,11 @@ export function isLive(slot: u32): i32 {
 
 export function isHidden(slot: u32): i32 {
   return i32(entry.isHidden(slot))
+}
+
+/** What the policy knows of an entry: bits 0-7 uses noted since it was last looked at, 8-15 queue, 16-23 frequency. */
+export function policyState(slot: u32): u32 {
+  return policy.stateOf(slot)
 }
 
 /** Says what the next write or touch knows of its entry; authority caches only. */

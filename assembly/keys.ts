@@ -15,7 +15,7 @@ import {
   keyWord,
   signature,
 } from './entry'
-import { hashBytes, seedFor } from './hash'
+import { hashBytes, hashWord, seedFor } from './hash'
 import { CURRENT_KEY_AT, scratchAt } from './layout'
 
 export function currentKey(): u64 {
@@ -26,14 +26,25 @@ export function currentKey(): u64 {
 export function stage(length: u32, encoding: u32): void {
   const word = keyWord(length, encoding)
   pad(bytesIn(word))
-  seal(word)
+  if (encoding == INTEGER) store<u64>(CURRENT_KEY_AT, integerSignature(load<u64>(scratchAt)))
+  else seal(word)
 }
 
 /** Makes a safe integer the current key; -0 is 0, as in a `Map`. */
 export function stageInteger(value: f64): void {
   pad(0)
   store<f64>(scratchAt, value + 0)
-  seal(keyWord(8, INTEGER))
+  store<u64>(CURRENT_KEY_AT, integerSignature(bitsOf(value)))
+}
+
+/** What an integer's key bytes are, as one word. */
+export function bitsOf(value: f64): u64 {
+  return reinterpret<u64>(value + 0)
+}
+
+/** The signature of an integer, from its bits: what staging it would make the current key. */
+export function integerSignature(bits: u64): u64 {
+  return signature(hashWord(bits, seedFor(INTEGER)), keyWord(8, INTEGER))
 }
 
 /** Writes eight bytes of a key that is being staged. */
@@ -50,7 +61,7 @@ export function pad(bytes: u32): void {
   store<u64>(end, 0, 24)
 }
 
-/** Hashes the padded bytes in scratch; with `word` they become the current key. */
+/** Hashes the padded text in scratch; with `word` it becomes the current key. */
 export function seal(word: u32): void {
   const hash = hashBytes(scratchAt, bytesIn(word), seedFor(encodingIn(word)))
   store<u64>(CURRENT_KEY_AT, signature(u32(hash), word))

@@ -14,10 +14,12 @@ import {
   ANY,
   bytesIn,
   freshUntilOf,
+  generationOf,
   hide as hideEntry,
   INLINE_KEY_BYTES,
   inlineKeyAt,
   isLive,
+  isVisible,
   keyReferenceOf,
   NONE,
   renew,
@@ -81,7 +83,24 @@ export function create(entries: u32, policyNumber: u32, wantedFlags: u32, partit
 }
 
 export function get(now: f64): i32 {
-  const slot = table.find(currentKey(), VISIBLE)
+  return use(table.find(currentKey(), VISIBLE), now)
+}
+
+/** As `get`, of an integer that is not staged. */
+export function getInteger(value: f64, now: f64): i32 {
+  return use(table.findInteger(value), now)
+}
+
+/**
+ * As `get`, of the entry that `slot` held at `generation`: nothing is hashed and no index read. -2, and nothing is
+ * counted, when that entry has left or is hidden; whether the key has another one is not known then.
+ */
+export function getAt(slot: u32, generation: u32, now: f64): i32 {
+  if (generationOf(slot) != generation || !isVisible(slot)) return -2
+  return use(slot, now)
+}
+
+function use(slot: i32, now: f64): i32 {
   if (slot < 0) {
     stats.count(stats.MISSES)
     return -1
@@ -100,9 +119,22 @@ export function get(now: f64): i32 {
 
 /** As `get`, but nobody notices. */
 export function peek(now: f64): i32 {
-  const slot = table.find(currentKey(), VISIBLE)
-  if (slot < 0 || usableUntilOf(slot) <= now) return -1
-  return answer(slot, now)
+  return look(table.find(currentKey(), VISIBLE), now)
+}
+
+/** As `getAt`, but nobody notices. */
+export function peekAt(slot: u32, generation: u32, now: f64): i32 {
+  if (generationOf(slot) != generation || !isVisible(slot)) return -2
+  return look(slot, now)
+}
+
+function look(slot: i32, now: f64): i32 {
+  return slot < 0 || usableUntilOf(slot) <= now ? -1 : answer(slot, now)
+}
+
+/** Gives the usable entry in `slot` new deadlines and nothing else: its use was counted by who found it. */
+export function extend(slot: u32, freshUntil: f64, usableUntil: f64, now: f64): void {
+  setTimes(slot, freshUntil, usableUntil, now)
 }
 
 export function set(freshUntil: f64, usableUntil: f64, now: f64): i32 {

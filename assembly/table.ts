@@ -17,8 +17,8 @@
 // Source: overflow counts as in F14 (Bronson and Shi, Open-sourcing F14, Facebook 2019); matching tags
 // in a word after Hacker's Delight, 6-1.
 
-import { hashOf, signatureOf, wordOf } from './entry'
-import { hasCurrentBytes } from './keys'
+import { hashOf, inlineKeyAt, signatureOf, wordOf } from './entry'
+import { bitsOf, hasCurrentBytes, integerSignature } from './keys'
 import { BUCKET_BYTES, bucketCount, indexAt, indexEnd } from './layout'
 
 /** Entries that fit a bucket. */
@@ -44,6 +44,27 @@ export function find(sign: u64, mask: u64): i32 {
     if (overflowOf(bucket) == 0) return -1
     bucket = nextOf(bucket)
     // Every bucket can have overflowed at some time, so the count alone does not end the probe.
+  } while (bucket != home)
+  return -1
+}
+
+/** As `find`, of an integer that is not staged: its bytes are one word, and the padding is the same in every key. */
+export function findInteger(value: f64): i32 {
+  const bits = bitsOf(value)
+  const sign = integerSignature(bits)
+  const hash = u32(sign)
+  const pattern = LOW_BITS * tagOf(hash)
+  const home = homeOf(hash)
+  let bucket = home
+  do {
+    let matches = matchesIn(bucket, pattern)
+    while (matches != 0) {
+      const slot = slotAt(bucket, laneOf(matches))
+      if (signatureOf(slot) == sign && load<u64>(inlineKeyAt(slot)) == bits) return i32(slot)
+      matches &= matches - 1
+    }
+    if (overflowOf(bucket) == 0) return -1
+    bucket = nextOf(bucket)
   } while (bucket != home)
   return -1
 }

@@ -15,12 +15,14 @@
 //   onRemove(slot)   it leaves, for whatever reason; the record is still whole
 //   nextOlder(slot)  a walk over all entries, the one to keep longest first; -1 starts and ends it
 
+import { hashOf, policyByteOf } from '../entry'
 import { LAZY_TINYLFU, LRU, marksAt, policyEnd, policyNumber, S3FIFO, SIEVE } from '../layout'
 import * as lazyTinyLfu from './lazy-tinylfu'
 import * as lru from './lru'
 import * as marks from './marks'
 import * as s3fifo from './s3fifo'
 import * as sieve from './sieve'
+import * as sketch from './sketch'
 
 export function isKnown(policy: u32): bool {
   return policy <= S3FIFO
@@ -73,6 +75,17 @@ export function nextOlder(slot: u32): u32 {
   if (policyNumber == LRU) return lru.nextOlder(slot)
   if (policyNumber == LAZY_TINYLFU) return lazyTinyLfu.nextOlder(slot)
   return policyNumber == SIEVE ? sieve.nextOlder(slot) : s3fifo.nextOlder(slot)
+}
+
+/**
+ * What there is to see of an entry: bits 0-7 its mark, 8-15 the queue it is in, 16-23 how often its key was asked
+ * for of late, as far as the policy knows.
+ */
+export function stateOf(slot: u32): u32 {
+  if (policyNumber == LRU) return 0
+  const frequency = policyNumber == LAZY_TINYLFU ? sketch.estimate(hashOf(slot)) : 0
+  const queue = queueCount() > 1 ? policyByteOf(slot) : 0
+  return marks.markOf(slot) | (queue << 8) | (frequency << 16)
 }
 
 /** How many hits of an entry are told apart, where hits leave marks. */

@@ -35,6 +35,8 @@ export const MAX_ENTRIES: number = 2 ** 26 - 1
 
 /** The answer of an operation that found nothing. */
 export const ABSENT = -1
+/** The answer of `getAt` when slot and generation no longer name an entry that can be seen. */
+export const MOVED = -2
 
 // The states `get`, `peek` and `touch` answer with, in the low three bits.
 /** Usable, and before `freshUntil`. */
@@ -93,6 +95,13 @@ export class Core {
   /** Keys this long or longer are written into memory; 0 where the core cannot read strings at all. */
   readonly #stagedFrom: number
 
+  /**
+   * Looks up, as a use of it, the entry that `slot` held at `generation`, without its key.
+   *
+   * @returns As `get`; `MOVED` when that entry has left or is hidden, and then nothing is counted.
+   */
+  readonly getAt: (slot: number, generation: number, now: number) => number
+
   // The functions of the hot path, one field away instead of two.
   readonly #getString: CoreExports['getString']
   readonly #getStaged: CoreExports['getStaged']
@@ -124,6 +133,7 @@ export class Core {
     this.#getString = core.getString
     this.#getStaged = core.getStaged
     this.#getInteger = core.getInteger
+    this.getAt = core.getAt
     this.#setString = core.setString
     this.#setStaged = core.setStaged
     this.#setInteger = core.setInteger
@@ -156,6 +166,16 @@ export class Core {
   peek(key: Key, now: number): number {
     this.#stage(key)
     return this.#exports.peek(now)
+  }
+
+  /** As `getAt`, without counting as a use, and removing nothing. */
+  peekAt(slot: number, generation: number, now: number): number {
+    return this.#exports.peekAt(slot, generation, now)
+  }
+
+  /** Gives an entry that was just answered with new deadlines, not as a use of it. */
+  extend(slot: number, until: number, now: number): void {
+    this.#exports.extend(slot, until, until, now)
   }
 
   /**
@@ -252,6 +272,17 @@ export class Core {
   /** How often a slot was given to another entry; with it, a slot number names one entry. */
   generationOf(slot: number): number {
     return this.#exports.generation(slot) >>> 0
+  }
+
+  /** Bytes of an entry's key. */
+  keyBytesOf(slot: number): number {
+    const core = this.#exports
+    return core.keyLength(slot) << (core.keyEncoding(slot) & 1)
+  }
+
+  /** What the policy knows of an entry: bits 0-7 uses, 8-15 queue, 16-23 frequency. */
+  policyStateOf(slot: number): number {
+    return this.#exports.policyState(slot)
   }
 
   /** Whether `slot` holds an entry that `get` would find at `now`. */

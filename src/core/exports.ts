@@ -33,6 +33,11 @@ export interface CoreExports {
   touch(freshUntil: number, usableUntil: number, now: number): number
   hide(): number
 
+  // The same by slot and generation, without the key.
+  getAt(slot: number, generation: number, now: number): number
+  peekAt(slot: number, generation: number, now: number): number
+  extend(slot: number, freshUntil: number, usableUntil: number, now: number): void
+
   // The key and the operation in one crossing.
   getStaged(length: number, encoding: number, now: number): number
   getInteger(value: number, now: number): number
@@ -56,6 +61,7 @@ export interface CoreExports {
   usableUntil(slot: number): number
   isLive(slot: number): number
   isHidden(slot: number): number
+  policyState(slot: number): number
 
   // Caches with an authority.
   stampNext(partition: number, epochIndex: number, asOf: number, tagSequence: number): void

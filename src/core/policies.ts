@@ -23,6 +23,12 @@ export const policyNumbers: Readonly<Record<EvictionPolicy, number>> = {
   sieve: 2,
 }
 
+/** The queues of the policies that have several, by the numbers their files in assembly/policies give them. */
+export const queueNames: Readonly<Partial<Record<EvictionPolicy, readonly string[]>>> = {
+  'lazy-tinylfu': ['protected', 'probation', 'window'],
+  s3fifo: ['main', 'small'],
+}
+
 /** The best of them over many kinds of traces; docs/decisions/0017 has the table. */
 export const defaultPolicy: EvictionPolicy = 'lazy-tinylfu'
 

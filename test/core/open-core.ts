@@ -18,7 +18,10 @@ export interface Core {
   get(now: number): number
   getStaged(length: number, encoding: number, now: number): number
   getInteger(value: number, now: number): number
+  getAt(slot: number, generation: number, now: number): number
   peek(now: number): number
+  peekAt(slot: number, generation: number, now: number): number
+  extend(slot: number, freshUntil: number, usableUntil: number, now: number): void
   set(freshUntil: number, usableUntil: number, now: number): number
   setStaged(length: number, encoding: number, freshUntil: number, usableUntil: number, now: number): number
   setInteger(value: number, freshUntil: number, usableUntil: number, now: number): number
@@ -38,6 +41,7 @@ export interface Core {
   usableUntil(slot: number): number
   isLive(slot: number): number
   isHidden(slot: number): number
+  policyState(slot: number): number
   stampNext(partition: number, epochIndex: number, asOf: number, tagSequence: number): void
   setPartition(partition: number, epochIndex: number, suspectBelow: number): void
   setLease(until: number): void

@@ -128,6 +128,82 @@ describe('get, set and remove', () => {
   })
 })
 
+describe('slot and generation instead of a key', () => {
+  const MOVED = -2
+
+  function hide(core: Core, key: string): void {
+    stage(core, key)
+    core.hide()
+  }
+
+  /** A core with an entry under 'a', and what names it. */
+  function open(): { core: Core; slot: number; generation: number } {
+    const core = openCore({ maxEntries: 2 })
+    const slot = set(core, 'a', 100, 0) >> 3
+    return { core, slot, generation: core.generation(slot) }
+  }
+
+  test('find what the key finds, and count as it does', () => {
+    const { core, slot, generation } = open()
+    expect(core.getAt(slot, generation, 0)).toBe((slot << 3) | FRESH)
+    expect(statsOf(core).hits).toBe(1)
+    expect(core.peekAt(slot, generation, 0)).toBe((slot << 3) | FRESH)
+    expect(statsOf(core).hits).toBe(1)
+  })
+
+  test('a look is a use: the entry is not the next to leave', () => {
+    const { core, slot, generation } = open()
+    set(core, 'b')
+    core.peekAt(slot, generation, 0)
+    core.getAt(slot, generation, 0)
+    set(core, 'c')
+    expect(keysOf(core)).toEqual(['c', 'a'])
+  })
+
+  test('at its deadline the entry is absent; a look removes it, a glance does not', () => {
+    const { core, slot, generation } = open()
+    expect(core.peekAt(slot, generation, 100)).toBe(-1)
+    expect(sizeOf(core)).toBe(1)
+    expect(core.getAt(slot, generation, 100)).toBe(-1)
+    expect([sizeOf(core), statsOf(core).misses]).toEqual([0, 1])
+    expect(core.getAt(slot, generation, 100)).toBe(MOVED)
+  })
+
+  test.each<[string, (core: Core) => unknown]>([
+    ['removed', (core) => remove(core, 'a')],
+    ['hidden', (core) => hide(core, 'a')],
+    ['cleared', (core) => core.clear()],
+    ['evicted', (core) => [set(core, 'b'), set(core, 'c')]],
+    ['replaced when it had expired', (core) => set(core, 'a', 300, 200)],
+  ])('an entry that was %s is not found, and nothing is counted', (_, change) => {
+    const { core, slot, generation } = open()
+    change(core)
+    const { hits, misses } = statsOf(core)
+    expect([core.getAt(slot, generation, 0), core.peekAt(slot, generation, 0)]).toEqual([MOVED, MOVED])
+    expect(statsOf(core)).toMatchObject({ hits, misses })
+    expect(core.check()).toBe(0)
+  })
+
+  test('another entry in the slot is another entry', () => {
+    const { core, slot, generation } = open()
+    remove(core, 'a')
+    expect(set(core, 'b') >> 3).toBe(slot)
+    expect(core.getAt(slot, generation, 0)).toBe(MOVED)
+    expect(core.getAt(slot, core.generation(slot), 0) >> 3).toBe(slot)
+  })
+
+  test('a new deadline is no use, and the entry expires by it', () => {
+    const { core, slot } = open()
+    set(core, 'b')
+    core.extend(slot, 500, 500, 50)
+    expect([core.freshUntil(slot), core.usableUntil(slot)]).toEqual([500, 500])
+    expect(keysOf(core)).toEqual(['b', 'a'])
+    expect(core.check()).toBe(0)
+    core.advance(10_000, 10)
+    expect(keysOf(core)).toEqual(['b'])
+  })
+})
+
 test('times that are no numbers do no harm', () => {
   const core = openCore({ maxEntries: 2 })
   stage(core, 'a')
