@@ -7,15 +7,18 @@ import { isPrecompiled } from './core/module.ts'
 import { checkPolicy, defaultPolicy, type EvictionPolicy } from './core/policies.ts'
 import { type Duration, describe, toMs } from './duration.ts'
 import { L1, type RemovalListener } from './l1/l1.ts'
+import { type SharingOptions, sharingOf } from './l1/sharing.ts'
 import { checkClock, checkCount, checkNames, ttlMsOf } from './options.ts'
 import { type Random, systemRandom } from './random.ts'
 
 export type { EvictionPolicy } from './core/policies.ts'
 export type { Key } from './key.ts'
-export type { L1, L1CallOptions, L1Stats, RemovalCause, RemovalListener } from './l1/l1.ts'
+export type { L1, L1CallOptions, L1Inspection, L1Stats, RemovalCause, RemovalListener } from './l1/l1.ts'
+export type { PreparedKey } from './l1/prepared-key.ts'
+export type { SharingOptions } from './l1/sharing.ts'
 
 /** Options of `createL1`. */
-export interface L1Options<V> {
+export interface L1Options<V> extends SharingOptions<V> {
   /**
    * The most entries held at once, from 1 to 67,108,863. One more evicts the one that `policy` names. The
    * index is laid out for all of them at creation; its memory is touched as entries come.
@@ -56,6 +59,14 @@ export interface L1Options<V> {
   onRemoval?: RemovalListener<V>
 
   /**
+   * Whether `get` gives an entry its ttl anew, so that it expires that long after its last use. `peek`, `has` and
+   * entries without a ttl are as they were.
+   *
+   * @defaultValue `false`
+   */
+  touchOnGet?: boolean
+
+  /**
    * For how long reads share one reading of the clock, in milliseconds: a reading costs as much as a hit. It
    * is renewed by a timer, so an entry may be served after its deadline for this long and for as long as
    * synchronous work holds the event loop. `0` reads the clock for each operation. Writes with a ttl always
@@ -83,10 +94,14 @@ export interface L1Options<V> {
 const optionNames: readonly (keyof L1Options<unknown>)[] = [
   'clock',
   'clockResolution',
+  'clone',
+  'cloneOn',
+  'freeze',
   'maxEntries',
   'onRemoval',
   'policy',
   'random',
+  'touchOnGet',
   'ttl',
   'values',
 ]
@@ -111,6 +126,7 @@ export function createL1<V>(options: L1Options<V>): L1<V> {
     policy = defaultPolicy,
     values = 'reference',
     onRemoval,
+    touchOnGet = false,
     clockResolution = isPrecompiled ? 0 : 1,
     clock = systemClock,
     random = systemRandom,
@@ -120,6 +136,9 @@ export function createL1<V>(options: L1Options<V>): L1<V> {
   }
   if (onRemoval !== undefined && typeof onRemoval !== 'function') {
     throw new TypeError(`onRemoval: ${describe(onRemoval)} is not a function`)
+  }
+  if (typeof touchOnGet !== 'boolean') {
+    throw new TypeError(`touchOnGet: ${describe(touchOnGet)} is not a boolean`)
   }
   if (typeof (random as Random | null)?.bytes !== 'function') {
     throw new TypeError(`random: ${describe(random)} has no bytes()`)
@@ -133,6 +152,8 @@ export function createL1<V>(options: L1Options<V>): L1<V> {
     clock: checkClock(clock),
     random,
     onRemoval,
+    touchOnGet,
+    ...sharingOf(options),
     partitions: 0,
   })
 }

@@ -16,12 +16,14 @@
 // has caught up.
 
 import type { Clock, Timer } from '../clock.ts'
-import { Core, type Counters, EXPIRED, INSERTED, REPLACED } from '../core/core.ts'
+import { ABSENT, Core, type Counters, EXPIRED, INSERTED, REPLACED, STALE, SUSPECT } from '../core/core.ts'
 import type { CoreInstance } from '../core/module.ts'
-import type { EvictionPolicy } from '../core/policies.ts'
+import { type EvictionPolicy, queueNames } from '../core/policies.ts'
 import { type Duration, toMs } from '../duration.ts'
 import type { Key } from '../key.ts'
 import type { Random } from '../random.ts'
+import { Memo } from './memo.ts'
+import { type PreparedHome, PreparedKey } from './prepared-key.ts'
 
 export { FRESH, STALE, SUSPECT } from '../core/core.ts'
 
@@ -51,6 +53,30 @@ export interface L1Stats extends Counters {
   readonly bytes: number
 }
 
+/** What is known of one entry, at one moment; looking at it is not a use. */
+export interface L1Inspection {
+  /** `stale` and `suspect` occur in caches with other levels, which may not use such an entry as it is. */
+  readonly state: 'fresh' | 'stale' | 'suspect'
+  /** How long it is fresh from now on; `Infinity` without a deadline. */
+  readonly freshForMs: number
+  /** How long it is kept at most; in an L1 alone the same. */
+  readonly usableForMs: number
+  /** Where in the core it is, and how many entries were there before it. */
+  readonly slot: number
+  readonly generation: number
+  /** Bytes of its key in the core. */
+  readonly keyBytes: number
+  readonly policy: {
+    readonly name: EvictionPolicy
+    /** Where the policy has it: `window`, `probation` or `protected`; `small` or `main`; `undefined` under the others. */
+    readonly queue: string | undefined
+    /** Uses that were noted since the policy last looked at it, up to 3; 0 under `lru`. */
+    readonly uses: number
+    /** How often its key was asked for of late, as `lazy-tinylfu` estimates it, up to 15; 0 under the others. */
+    readonly frequency: number
+  }
+}
+
 /** What an L1 is made of, every choice made. */
 export interface L1Settings<V> {
   readonly maxEntries: number
@@ -63,6 +89,12 @@ export interface L1Settings<V> {
   readonly clock: Clock
   readonly random: Random
   readonly onRemoval: RemovalListener<V> | undefined
+  /** Whether `get` gives an entry its ttl anew. */
+  readonly touchOnGet?: boolean | undefined
+  /** What becomes of a value before it is stored: a copy, say; `undefined` for the value itself. */
+  readonly onStore?: ((value: V) => V) | undefined
+  /** What a reader gets of a stored value; `undefined` for the value itself. */
+  readonly onRead?: ((value: V) => V) | undefined
   /** Partitions of the authority; 0 for an L1 alone. */
   readonly partitions: number
   /** A core of another build, for tests. */
@@ -84,9 +116,9 @@ const SWEEP_MS = 128
 /**
  * A cache of at most `maxEntries` entries in this process; `createL1` makes one.
  *
- * Values are held by reference: what `get` returns is the object that was set, not a copy.
+ * Values are held by reference: what `get` returns is the object that was set, not a copy, unless `cloneOn` says so.
  */
-export class L1<V> {
+export class L1<V> implements PreparedHome<V> {
   readonly #core: Core
   // Never shorter than the highest slot in use. One `undefined` from the start tells the engine that it will
   // hold anything, so numbers in it are not boxed again on each read.
@@ -96,6 +128,12 @@ export class L1<V> {
   readonly #ttlMs: number
   readonly #onRemoval: RemovalListener<V> | undefined
 
+  readonly #memo: Memo
+  readonly #policy: EvictionPolicy
+  readonly #onStore: ((value: V) => V) | undefined
+  readonly #onRead: ((value: V) => V) | undefined
+  /** By slot, how long the entry lives after a use; kept only where uses renew it. */
+  readonly #ttls: number[] | undefined
   readonly #queue: Removal<V>[] = []
   #isDelivering = false
 
@@ -125,6 +163,11 @@ export class L1<V> {
       random: settings.random,
       instance: settings.instance,
     })
+    this.#memo = new Memo(this.#core, settings.maxEntries)
+    this.#policy = settings.policy
+    this.#onStore = settings.onStore
+    this.#onRead = settings.onRead
+    this.#ttls = settings.touchOnGet === true ? [] : undefined
     this.#ttlMs = settings.ttlMs
     this.#onRemoval = settings.onRemoval
     this.#clock = settings.clock
@@ -150,9 +193,14 @@ export class L1<V> {
    *   65,535 UTF-16 units. So do all operations that take a key.
    */
   get(key: Key): V | undefined {
-    const now = this.#now
-    const answer = this.#core.get(key, now < 0 ? this.#readClock() : now)
-    if (answer >= 0) return this.#values[answer >> 3]
+    const shared = this.#now
+    const now = shared < 0 ? this.#readClock() : shared
+    const answer = this.#find(key, now)
+    if (answer >= 0) {
+      if (this.#ttls !== undefined) this.#extend(answer >> 3, now)
+      const value = this.#values[answer >> 3] as V
+      return this.#onRead === undefined ? value : this.#onRead(value)
+    }
     this.#settle()
     return undefined
   }
@@ -160,7 +208,7 @@ export class L1<V> {
   /** The value for `key` without counting as a use: neither order nor counters change. */
   peek(key: Key): V | undefined {
     const answer = this.#core.peek(key, this.#time())
-    return answer < 0 ? undefined : this.#values[answer >> 3]
+    return answer < 0 ? undefined : this.read(answer)
   }
 
   /** Whether `get` would find `key`, without counting as a use. */
@@ -213,10 +261,51 @@ export class L1<V> {
     if (ttlMs === 0) return this.delete(key)
     const now = ttlMs === Infinity ? this.#time() : this.#readClock()
     const until = now + ttlMs
-    const found = this.#core.touch(key, until, until, now) >= 0
+    const answer = this.#core.touch(key, until, until, now)
+    const found = answer >= 0
+    if (found && this.#ttls !== undefined) this.#ttls[answer >> 3] = until - now
     if (found && until !== Infinity) this.#expectDeadline(now)
     this.#settle()
     return found
+  }
+
+  /**
+   * A handle for a key that is asked for again and again: its look-ups skip reading and hashing the key. It costs
+   * nothing to hold one whose entry has left, nor to make one whose entry is not there yet.
+   *
+   * @example
+   * const settings = l1.prepare('settings:global')
+   * settings.get() // as l1.get('settings:global')
+   */
+  prepare(key: Key): PreparedKey<V> {
+    // Refuses what is no key, now and not at the first look-up.
+    this.#core.peek(key, 0)
+    return new PreparedKey<V>(this, key)
+  }
+
+  /** What is known of the entry of `key`; `undefined` when there is none. Not a use of it. */
+  inspect(key: Key): L1Inspection | undefined {
+    const now = this.#time()
+    const core = this.#core
+    const answer = core.peek(key, now)
+    if (answer < 0) return undefined
+    const slot = answer >> 3
+    const state = answer & 7
+    const known = core.policyStateOf(slot)
+    return {
+      state: state === STALE ? 'stale' : state === SUSPECT ? 'suspect' : 'fresh',
+      freshForMs: Math.max(0, core.freshUntilOf(slot) - now),
+      usableForMs: core.usableUntilOf(slot) - now,
+      slot,
+      generation: core.generationOf(slot),
+      keyBytes: core.keyBytesOf(slot),
+      policy: {
+        name: this.#policy,
+        queue: queueNames[this.#policy]?.[(known >> 8) & 255],
+        uses: known & 255,
+        frequency: known >> 16,
+      },
+    }
   }
 
   /** Removes all entries. Counters go on. A listener is told of each, in the order of `entries()`. */
@@ -227,6 +316,7 @@ export class L1<V> {
       }
     }
     this.#core.clear()
+    this.#memo.clear()
     this.#values.length = 1
     this.#values[0] = undefined
     this.#notes = undefined
@@ -244,7 +334,7 @@ export class L1<V> {
    * value set meanwhile is seen.
    */
   *entries(): Generator<[Key, V], void, undefined> {
-    for (const slot of this.#walk()) yield [this.#core.keyOf(slot), this.#values[slot] as V]
+    for (const slot of this.#walk()) yield [this.#core.keyOf(slot), this.read(slot << 3)]
   }
 
   /** The keys of `entries()`. */
@@ -255,6 +345,43 @@ export class L1<V> {
   /** Counters since the cache was created, `size` and `bytes`. */
   stats(): L1Stats {
     return { ...this.#core.counters(), size: this.size, bytes: this.bytes }
+  }
+
+  // What prepared keys use.
+
+  /** @internal */
+  useAt(slot: number, generation: number): number {
+    const now = this.#time()
+    const answer = this.#core.getAt(slot, generation, now)
+    if (answer === ABSENT) this.#settle()
+    else if (answer >= 0 && this.#ttls !== undefined) this.#extend(slot, now)
+    return answer
+  }
+
+  /** @internal */
+  peekAt(slot: number, generation: number): number {
+    return this.#core.peekAt(slot, generation, this.#time())
+  }
+
+  /** @internal */
+  seek(key: Key, isUse: boolean): number {
+    const now = this.#time()
+    if (!isUse) return this.#core.peek(key, now)
+    const answer = this.#core.get(key, now)
+    if (answer < 0) this.#settle()
+    else if (this.#ttls !== undefined) this.#extend(answer >> 3, now)
+    return answer
+  }
+
+  /** @internal */
+  generationAt(answer: number): number {
+    return this.#core.generationOf(answer >> 3)
+  }
+
+  /** The value at an answer, as a reader gets it. @internal */
+  read(answer: number): V {
+    const value = this.#values[answer >> 3] as V
+    return this.#onRead === undefined ? value : this.#onRead(value)
   }
 
   // What the coordinator uses: it brings the time and reads the state.
@@ -272,7 +399,7 @@ export class L1<V> {
    * @internal
    */
   look(key: Key, now: number): number {
-    const answer = this.#core.get(key, this.#notBefore(now))
+    const answer = this.#find(key, this.#notBefore(now))
     if (answer < 0) this.#settle()
     return answer
   }
@@ -282,9 +409,9 @@ export class L1<V> {
     return this.#core.peek(key, this.#notBefore(now))
   }
 
-  /** The value of an entry that `look` answered with. @internal */
+  /** The value of an entry that `look` answered with, as a reader gets it. @internal */
   valueAt(answer: number): V {
-    return this.#values[answer >> 3] as V
+    return this.read(answer)
   }
 
   /** The note of an entry that `look` answered with; `undefined` when it has none. @internal */
@@ -346,14 +473,28 @@ export class L1<V> {
     this.#core.setLease(until)
   }
 
+  #find(key: Key, now: number): number {
+    return typeof key === 'string' ? this.#memo.get(key, now) : this.#core.get(key, now)
+  }
+
+  /** An entry was used at `now` where uses renew it: it lives its ttl anew. */
+  #extend(slot: number, now: number): void {
+    const ttlMs = (this.#ttls as number[])[slot] as number
+    if (ttlMs === Infinity) return
+    this.#core.extend(slot, now + ttlMs, now)
+    this.#expectDeadline(now)
+  }
+
   #store(
     key: Key,
-    value: V,
+    given: V,
     freshUntil: number,
     usableUntil: number,
     now: number,
     note: unknown = undefined,
   ): boolean {
+    // First, since a copy that cannot be made must leave what is there.
+    const value = this.#onStore === undefined ? given : this.#onStore(given)
     const answer = this.#core.set(key, freshUntil, usableUntil, now)
     // Before the new value is written: it may take the slot of an entry whose removal is on the list.
     if (this.#core.removalCount !== 0) this.#collect()
@@ -366,6 +507,7 @@ export class L1<V> {
       }
       this.#values[slot] = value
       if (note !== undefined || this.#notes !== undefined) this.#noteDown(slot, note)
+      if (this.#ttls !== undefined) this.#ttls[slot] = usableUntil - now
       if (usableUntil !== Infinity) this.#expectDeadline(now)
     }
     if (this.#queue.length !== 0) this.#deliver()

@@ -23,6 +23,8 @@ export interface Removal {
 interface ModelEntry {
   value: unknown
   deadline: number
+  /** How long it lives after it was set or touched. */
+  ttlMs: number
   /** Since when it has had a deadline: putting that off does not make the wheel finer. */
   timedSince: number
 }
@@ -34,11 +36,13 @@ export class Broken extends Error {}
 export class L1Model {
   readonly #maxEntries: number
   readonly #isLru: boolean
+  readonly #touchOnGet: boolean
   /** From the oldest use to the newest. */
   readonly #entries = new Map<Key, ModelEntry>()
 
-  constructor(maxEntries: number, isLru: boolean) {
+  constructor(maxEntries: number, isLru: boolean, touchOnGet: boolean) {
     this.#maxEntries = maxEntries
+    this.#touchOnGet = touchOnGet
     this.#isLru = isLru
   }
 
@@ -62,6 +66,7 @@ export class L1Model {
     const entry = this.#entries.get(key)
     if (entry === undefined) return undefined
     if (entry.deadline <= now) throw new Broken('an expired entry that was asked for is still there')
+    if (this.#touchOnGet) entry.deadline = now + entry.ttlMs
     this.#entries.delete(key)
     this.#entries.set(key, entry)
     return entry.value
@@ -90,7 +95,7 @@ export class L1Model {
       }
     }
     if (this.#entries.has(key)) throw new Broken('what was under the key was not reported')
-    this.#entries.set(key, { value, deadline, timedSince })
+    this.#entries.set(key, { value, deadline, ttlMs: deadline - now, timedSince })
     if (this.#entries.size > this.#maxEntries) throw new Broken('more entries than maxEntries')
   }
 
@@ -100,7 +105,7 @@ export class L1Model {
     if (entry === undefined || entry.deadline <= now) return false
     const timedSince = this.#timedSince(key, now)
     this.#entries.delete(key)
-    this.#entries.set(key, { value: entry.value, deadline, timedSince })
+    this.#entries.set(key, { value: entry.value, deadline, ttlMs: deadline - now, timedSince })
     return true
   }
 
@@ -126,6 +131,11 @@ export class L1Model {
       this.#take(removal)
     })
     if (this.#entries.size !== 0) throw new Broken('clear left an entry out')
+  }
+
+  /** Whether the entry of `key` has a deadline. */
+  hasDeadline(key: Key): boolean {
+    return this.#entries.get(key)?.deadline !== Infinity
   }
 
   /** The usable entries from the newest use to the oldest. */

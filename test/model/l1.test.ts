@@ -12,6 +12,7 @@ import type { Clock } from '../../src/clock.ts'
 import { compileCore, instantiateCore } from '../../src/core/module.ts'
 import { type EvictionPolicy, policyNumbers } from '../../src/core/policies.ts'
 import { L1 } from '../../src/l1/l1.ts'
+import type { PreparedKey } from '../../src/l1/prepared-key.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { seed as SEED } from '../support/seed.ts'
 import { seededRandom } from '../support/seeded-random.ts'
@@ -84,12 +85,15 @@ class Run {
   readonly #policy: EvictionPolicy
   readonly #maxEntries: number
   readonly #resolution: number
+  readonly #touchOnGet: boolean
   readonly #random: () => number
   readonly #l1: L1<unknown>
   readonly #model: L1Model
   readonly #check: () => number
   readonly #timers = new ManualClock(5_000)
   readonly #keys: Key[]
+  /** Keys that are asked for by a handle made at some time. */
+  readonly #prepared = new Map<Key, PreparedKey<unknown>>()
   readonly #done: Done[] = []
   readonly #told: Removal[] = []
   readonly #counts = { hits: 0, misses: 0, evicted: 0, expired: 0, deleted: 0, replaced: 0 }
@@ -113,6 +117,8 @@ class Run {
     this.#maxEntries = maxEntries
     this.#resolution = resolution
     this.#random = seededRandom(seed)
+    // Half of the runs, in which uses make entries live on.
+    this.#touchOnGet = this.#random() < 0.5
     const started = instantiateCore(debugCore)
     this.#check = (started.exports as unknown as { check(): number }).check
     this.#l1 = new L1<unknown>({
@@ -126,11 +132,12 @@ class Run {
         next: this.#random,
         bytes: (count) => Uint8Array.from({ length: count }, () => this.#below(256)),
       },
+      touchOnGet: this.#touchOnGet,
       onRemoval: (key, value, cause) => this.#hear({ key, value, cause }),
       partitions: 0,
       instance: { exports: started.exports, readsStrings: started.readsStrings && !isStaged },
     })
-    this.#model = new L1Model(maxEntries, policy === 'lru')
+    this.#model = new L1Model(maxEntries, policy === 'lru', this.#touchOnGet)
     const keys = new Set<Key>()
     for (let at = this.#below(1_000); keys.size < maxEntries * 1.7 + 4; at++) keys.add(keyNumber(at))
     this.#keys = [...keys]
@@ -175,15 +182,29 @@ class Run {
     const ttl = isFilling && this.#random() < 0.8 ? null : this.#ttl()
     const chance =
       this.#step < this.#maxEntries ? 1 : isFilling ? 0.55 + this.#random() * 0.45 : this.#random()
-    if (chance < 0.35) this.#operate('get', key, () => l1.get(key))
-    else if (chance < 0.43) this.#operate('peek', key, () => l1.peek(key))
-    else if (chance < 0.5) this.#operate('has', key, () => l1.has(key))
+    const asker = this.#askerFor(key)
+    if (chance < 0.35) this.#operate('get', key, () => asker.get())
+    else if (chance < 0.43) this.#operate('peek', key, () => asker.peek())
+    else if (chance < 0.5) this.#operate('has', key, () => asker.has())
     else if (chance < 0.58) this.#operate('delete', key, () => l1.delete(key))
     else if (chance < 0.65) this.#operate('touch', key, () => l1.touch(key, { ttl }), ttl)
     else {
       const value = this.#value()
       this.#operate('set', key, () => l1.set(key, value, { ttl }), ttl, value)
     }
+  }
+
+  /** Who asks for `key`: the cache, or one look-up in three a handle made now or earlier. */
+  #askerFor(key: Key): Pick<PreparedKey<unknown>, 'get' | 'peek' | 'has'> {
+    const l1 = this.#l1
+    if (this.#random() >= 0.3) {
+      return { get: () => l1.get(key), peek: () => l1.peek(key), has: () => l1.has(key) }
+    }
+    const known = this.#prepared.get(key)
+    if (known !== undefined && this.#random() < 0.95) return known
+    const prepared = l1.prepare(key)
+    this.#prepared.set(key, prepared)
+    return prepared
   }
 
   #operate(name: string, key: Key, run: () => unknown, ttl: number | null = null, value?: unknown): void {
@@ -253,6 +274,7 @@ class Run {
     } else if (name === 'get') {
       const expected = model.get(key, removals, now)
       this.#counts[expected === undefined ? 'misses' : 'hits']++
+      if (this.#touchOnGet && expected !== undefined && model.hasDeadline(key)) this.#deadlineSetAt = now
       this.#same(done, answer, expected)
     } else if (name === 'peek') {
       this.#same(done, answer, model.peek(key, removals, now))

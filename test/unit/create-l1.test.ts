@@ -183,7 +183,7 @@ test.each([
 
 test('an unknown option that is near to none is answered with all', () => {
   expect(() => create({ maxEntries: 3, allowStale: true })).toThrow(
-    'createL1: there is no option "allowStale"; it knows clock, clockResolution, maxEntries, onRemoval, policy, random, ttl, values',
+    'createL1: there is no option "allowStale"; it knows clock, clockResolution, clone, cloneOn, freeze, maxEntries, onRemoval, policy, random, touchOnGet, ttl, values',
   )
 })
 
@@ -196,4 +196,104 @@ test('two caches share nothing', () => {
   const second = createL1<number>({ maxEntries: 3 })
   first.set('key', 1)
   expect(second.get('key')).toBe(undefined)
+})
+
+describe('touchOnGet', () => {
+  function open(touchOnGet: boolean) {
+    const clock = new ManualClock()
+    return {
+      clock,
+      l1: createL1<number>({ maxEntries: 10, ttl: 100, clock, clockResolution: 0, touchOnGet }),
+    }
+  }
+
+  test('an entry that is used lives on, each time for its own ttl', () => {
+    const { clock, l1 } = open(true)
+    l1.set('short', 1)
+    l1.set('long', 2, { ttl: 1_000 })
+    const prepared = l1.prepare('long')
+    for (let turn = 0; turn < 20; turn++) {
+      clock.advance(90)
+      expect([l1.get('short'), prepared.get()]).toEqual([1, 2])
+    }
+    clock.advance(100)
+    expect([l1.get('short'), l1.get('long')]).toEqual([undefined, 2])
+    clock.advance(999)
+    expect(prepared.get()).toBe(2)
+    clock.advance(1_000)
+    expect(prepared.get()).toBe(undefined)
+  })
+
+  test('peek, has, entries and inspect are no uses', () => {
+    const { clock, l1 } = open(true)
+    l1.set('key', 1)
+    clock.advance(90)
+    expect([l1.peek('key'), l1.has('key'), [...l1.keys()], l1.inspect('key')?.freshForMs]).toEqual([
+      1,
+      true,
+      ['key'],
+      10,
+    ])
+    clock.advance(10)
+    expect(l1.has('key')).toBe(false)
+  })
+
+  test('touch gives the ttl that later uses renew', () => {
+    const { clock, l1 } = open(true)
+    l1.set('key', 1)
+    l1.touch('key', { ttl: 300 })
+    clock.advance(250)
+    l1.get('key')
+    expect(l1.inspect('key')?.freshForMs).toBe(300)
+  })
+
+  test('without it, or without a ttl, a use changes no deadline', () => {
+    const { clock, l1 } = open(false)
+    l1.set('key', 1)
+    clock.advance(60)
+    l1.get('key')
+    expect(l1.inspect('key')?.freshForMs).toBe(40)
+    const sliding = open(true).l1
+    sliding.set('key', 1, { ttl: null })
+    sliding.get('key')
+    expect(sliding.inspect('key')?.freshForMs).toBe(Infinity)
+  })
+})
+
+describe('inspect', () => {
+  test('shows the times, the key and what the policy knows, and is no use', () => {
+    const clock = new ManualClock()
+    const l1 = createL1<number>({ maxEntries: 4, clock, clockResolution: 0 })
+    for (const key of ['a', 'b', 'c', 'd']) l1.set(key, 1, { ttl: 1_000 })
+    for (let use = 0; use < 2; use++) l1.get('a')
+    clock.advance(400)
+    const before = l1.stats()
+    expect(l1.inspect('a')).toEqual({
+      state: 'fresh',
+      freshForMs: 600,
+      usableForMs: 600,
+      slot: 0,
+      generation: 0,
+      keyBytes: 1,
+      policy: { name: 'lazy-tinylfu', queue: 'probation', uses: 2, frequency: 1 },
+    })
+    expect(l1.inspect('d')?.policy.queue).toBe('window')
+    expect(l1.stats()).toEqual(before)
+  })
+
+  test.each([
+    ['lru', { queue: undefined, uses: 0 }],
+    ['sieve', { queue: undefined, uses: 1 }],
+    ['s3fifo', { queue: 'small', uses: 2 }],
+  ] as const)('knows as much as %s does', (policy, known) => {
+    const l1 = createL1<number>({ maxEntries: 4, policy })
+    l1.set('\u0416', 1)
+    l1.get('\u0416')
+    l1.get('\u0416')
+    expect(l1.inspect('\u0416')).toMatchObject({ keyBytes: 2, policy: { name: policy, ...known } })
+  })
+
+  test('has nothing to say of a key that is not there', () => {
+    expect(createL1<number>({ maxEntries: 4 }).inspect('a')).toBe(undefined)
+  })
 })
