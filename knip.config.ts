@@ -9,6 +9,6 @@ export default {
   // Run by scripts/check.js, by their place.
   ignoreDependencies: ['@arethetypeswrong/cli', 'publint'],
   // Of the system.
-  ignoreBinaries: ['apt-get', 'dpkg', 'memcached', 'mount', 'redis-server', 'umount'],
+  ignoreBinaries: ['apt-get', 'dpkg', 'memcached', 'mount', 'postgres', 'redis-server', 'umount'],
   ignoreExportsUsedInFile: true,
 }

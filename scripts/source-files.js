@@ -104,7 +104,7 @@ const nodeFiles = [
   /^bus\/file/,
   /^codecs\/(compressed|encrypted|structured|xaes)/,
   // What memory tiers and in-process buses share, and what a server needs; the other backends are a directory on a disk.
-  /^backends\/(?!(entries|hub|redis-[a-z]+)\.ts$)/,
+  /^backends\/(?!(entries|hub|(redis|sql)-[a-z]+)\.ts$)/,
   /^cli\//,
   /^http\/adapters\//,
 ]

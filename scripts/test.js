@@ -4,6 +4,7 @@
  * With arguments (`npm test -- test/unit/duration`) only the tests they name. The last line counts what ran.
  */
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { build } from './build.js'
 import { installDebian } from './install-debian.js'
 import { binOf, countsIn, runNode } from './run-command.js'
@@ -12,7 +13,7 @@ import { runDocs } from './run-docs.js'
 const named = process.argv.slice(2)
 let counts = { passed: 0, failed: 1, skipped: 0 }
 
-if (named.length === 0 || named.some((name) => /redis|memcached/.test(name))) findServers()
+if (named.length === 0 || named.some((name) => /redis|memcached|postgres/.test(name))) findServers()
 
 if (await build()) {
   const colour = process.stdout.isTTY && !process.env.NO_COLOR ? { FORCE_COLOR: '1' } : undefined
@@ -38,6 +39,10 @@ process.exitCode = counts.failed === 0 ? 0 : 1
 /** Servers that tests drive. Without one its tests are skipped, or fail where `CI` or `REQUIRE_SERVICES` is set. */
 function findServers() {
   const missing = ['memcached', 'redis-server'].filter((name) => spawnSync(name, ['--version']).status !== 0)
+  // Debian keeps what serves off the PATH.
+  if (spawnSync('postgres', ['--version']).status !== 0 && !existsSync('/usr/lib/postgresql')) {
+    missing.push('postgresql')
+  }
   if (missing.length > 0 && !installDebian(missing)) {
     console.log(`without ${missing.join(', ')}, which could not be installed here: its tests do not run`)
   }

@@ -1,0 +1,257 @@
+// A cache's tables as the keeper of the order of mutations; the tier's ledger has entries, the bus's own has none.
+//
+// A commit is one transaction: lock the row of the partition, change the entry, write the log, move the row on, ring.
+// The lock is held until the end, so mutations of a partition become visible in their order, and PostgreSQL delivers
+// what a transaction told a channel when it commits, in the order of the commits.
+
+import { toBase64 } from '../base64.ts'
+import { decodeMessage, encodeMessage, type Message } from '../message.ts'
+import { randomId, systemRandom } from '../random.ts'
+import type { Stamp } from '../stamp.ts'
+import type { Committed, Ledger, LedgerReading, Mutation, Origin } from '../tiers/ledger.ts'
+import type { TierWrite } from '../tiers/tier.ts'
+import type { SqlQuery } from './sql-executors.ts'
+import { bytesIn, type SqlStore } from './sql-store.ts'
+
+/** How often old messages are removed from the log: with each of so many. */
+const TRIM_EVERY = 64
+/** PostgreSQL refuses to tell a channel 8,000 bytes or more. */
+const MOST_TOLD = 7_900
+
+let idOfProcess: string | undefined
+
+/** What listens in this process to a cache's tables by looking. */
+export interface Bell {
+  /** The log has grown. */
+  ring(): void
+  /** Tell everything up to now, then the token. */
+  echo(token: string): void
+}
+
+/** The bells of this process by channel: a bus that looks would else hear of its own process's commits late. */
+const bells = new Map<string, Set<Bell>>()
+
+/** Has `bell` rung for a channel from now on; the function returned ends that. */
+export function hangBell(channel: string, bell: Bell): () => void {
+  const hung = bells.get(channel) ?? new Set()
+  bells.set(channel, hung.add(bell))
+  return () => {
+    hung.delete(bell)
+    if (hung.size === 0 && bells.get(channel) === hung) bells.delete(channel)
+  }
+}
+
+/** The channel on which the messages of a table are told. */
+export function sqlMessageChannel(table: string): string {
+  return `tw:${table}`
+}
+
+/**
+ * The channel on which this process hears its echoes. All buses of the process listen to it, so that a tier's ledger
+ * need not know its bus.
+ */
+export function sqlEchoChannel(table: string): string {
+  idOfProcess ??= randomId(systemRandom)
+  return `tw:${table}:${idOfProcess}`
+}
+
+/** What is told on channels: messages, places in the order whose message was too long, echoes. */
+export type Told =
+  | { readonly kind: 'message'; readonly message: Message }
+  | { readonly kind: 'place'; readonly stamp: Stamp }
+  | { readonly kind: 'echo'; readonly token: string; readonly stamps: readonly Stamp[] }
+
+/** What was told; `undefined` when this version does not understand it. */
+export function parseTold(
+  text: string,
+  fromBase64: (text: string) => Uint8Array | undefined,
+): Told | undefined {
+  const rest = text.slice(1)
+  if (text.startsWith('m')) {
+    const bytes = fromBase64(rest)
+    const message = bytes && decodeMessage(bytes)
+    return message && { kind: 'message', message }
+  }
+  const [head = '', ...lines] = rest.split('\n')
+  const stamps = (text.startsWith('p') ? [head] : lines).map(stampIn)
+  if (!stamps.every((stamp) => stamp !== undefined)) return undefined
+  if (text.startsWith('p') && stamps[0] !== undefined) return { kind: 'place', stamp: stamps[0] }
+  return text.startsWith('e') ? { kind: 'echo', token: head, stamps } : undefined
+}
+
+function stampText({ partition, epoch, sequence }: Stamp): string {
+  return `${partition} ${epoch} ${sequence}`
+}
+
+function stampIn(text: string): Stamp | undefined {
+  const numbers = /^\d{1,5} \d{1,16} \d{1,16}$/.test(text) ? text.split(' ').map(Number) : []
+  const [partition, epoch, sequence] = numbers as [number, number, number]
+  return numbers.every(Number.isSafeInteger) && numbers.length === 3
+    ? { partition, epoch, sequence }
+    : undefined
+}
+
+/** The ledger over a store. */
+export class SqlLedger implements Ledger {
+  readonly channel: string
+  readonly partitions: number
+  readonly keepsData: boolean
+  readonly #store: SqlStore
+
+  constructor(store: SqlStore, keepsData: boolean) {
+    this.channel = store.channel
+    this.partitions = store.partitions
+    this.keepsData = keepsData
+    this.#store = store
+  }
+
+  read(keys: readonly string[]): Promise<LedgerReading[]> {
+    return this.#store.attempt('read', () => this.#store.look(keys, this.keepsData))
+  }
+
+  async commit(mutation: Mutation, origin: Origin): Promise<Committed> {
+    const committed = await this.#store.attempt('commit', () =>
+      this.#store.transaction((query) =>
+        mutation.op === 'clear'
+          ? this.#clear(query, mutation.prefix, origin)
+          : this.#commit(query, mutation, origin),
+      ),
+    )
+    for (const stamp of committed.stamps) this.#store.note(stamp)
+    for (const bell of bells.get(this.channel) ?? []) bell.ring()
+    return { stamp: committed.stamps[0] as Stamp, existed: committed.existed }
+  }
+
+  populate(write: TierWrite, asOf: Stamp): Promise<'stored' | 'refused'> {
+    const store = this.#store
+    const partition = store.partitionOf(write.key)
+    return store.attempt('populate', async () => {
+      if (asOf.partition !== partition) return 'refused'
+      return await store.transaction(async (query) => {
+        const stands = await store.lock(query, partition, 'forShare')
+        if (!(await this.#isCurrent(query, write.key, asOf, stands))) return 'refused'
+        if (this.keepsData) await store.store(query, [{ ...write, stamp: write.stamp ?? asOf }])
+        return 'stored'
+      })
+    })
+  }
+
+  since(after: Stamp): Promise<Message[] | 'gap'> {
+    const store = this.#store
+    return store.attempt('since', async (query) => {
+      const { partition } = after
+      if (!Number.isInteger(partition) || partition < 0 || partition >= this.partitions) return 'gap'
+      return (await this.#since(query, after)) ?? 'gap'
+    })
+  }
+
+  probe(token: string): Promise<Stamp[]> {
+    return this.#store.attempt('probe', (query) => this.echo(query, token))
+  }
+
+  /** Where the partitions stand, told with the token on the channel of this process. */
+  async echo(query: SqlQuery, token: string): Promise<Stamp[]> {
+    const store = this.#store
+    const stamps = await store.stand()
+    const { ring } = store.dialect
+    // The stand was read before: all of it is committed, so all of its messages come before the echo.
+    if (ring !== undefined) {
+      await query(ring, [sqlEchoChannel(store.table), [`e${token}`, ...stamps.map(stampText)].join('\n')])
+    }
+    for (const stamp of stamps) store.note(stamp)
+    for (const bell of bells.get(this.channel) ?? []) bell.echo(token)
+    return stamps
+  }
+
+  async #commit(
+    query: SqlQuery,
+    mutation: Exclude<Mutation, { op: 'clear' }>,
+    origin: Origin,
+  ): Promise<{ stamps: Stamp[]; existed: boolean }> {
+    const store = this.#store
+    const { op, key } = mutation
+    const partition = store.partitionOf(key)
+    const stands = await store.lock(query, partition, 'forUpdate')
+    const stamp = { ...stands, sequence: stands.sequence + 1 }
+    let existed: boolean
+    if (op === 'set' && this.keepsData) {
+      const write = { key, bytes: mutation.bytes, remainingMs: mutation.remainingMs, stamp }
+      existed = await store.replace(query, write)
+      if (!existed) await store.store(query, [write])
+    } else {
+      existed = (await store.remove(query, [key])) > 0
+    }
+    await this.#place(query, [
+      { op, keys: [key], stamp, after: stands.sequence, origin: origin.id, serial: origin.serial },
+    ])
+    return { stamps: [stamp], existed: existed && this.keepsData }
+  }
+
+  async #clear(
+    query: SqlQuery,
+    prefix: string,
+    { id, serial }: Origin,
+  ): Promise<{ stamps: Stamp[]; existed: boolean }> {
+    const stood = await this.#store.lockAll(query)
+    await this.#store.clear(query, prefix)
+    const messages = stood.map((stands): Message => {
+      const stamp = { ...stands, sequence: stands.sequence + 1 }
+      return { op: 'clear', keys: [prefix], stamp, after: stands.sequence, origin: id, serial }
+    })
+    await this.#place(query, messages)
+    return { stamps: messages.map(({ stamp }) => stamp), existed: false }
+  }
+
+  /** Writes messages of different partitions into the log, moves these on, and rings. */
+  async #place(query: SqlQuery, messages: readonly Message[]): Promise<void> {
+    const { tables, dialect, table, logMessages } = this.#store
+    const encoded = messages.map((message) => ({ ...message.stamp, bytes: encodeMessage(message) }))
+    await query(
+      `INSERT INTO ${tables.log} (part, sequence, message) VALUES ${encoded.map(() => '(?, ?, ?)').join(', ')}`,
+      encoded.flatMap(({ partition, sequence, bytes }) => [partition, sequence, bytes]),
+    )
+    for (const { partition, sequence } of encoded) {
+      await query(`UPDATE ${tables.partitions} SET sequence = ? WHERE part = ?`, [sequence, partition])
+      if (sequence % TRIM_EVERY === 0) {
+        await query(`DELETE FROM ${tables.log} WHERE part = ? AND sequence <= ?`, [
+          partition,
+          sequence - logMessages,
+        ])
+      }
+    }
+    if (dialect.ring === undefined) return
+    for (const { partition, epoch, sequence, bytes } of encoded) {
+      const text = `m${toBase64(bytes)}`
+      const told = text.length <= MOST_TOLD ? text : `p${stampText({ partition, epoch, sequence })}`
+      await query(dialect.ring, [sqlMessageChannel(table), told])
+    }
+  }
+
+  /** Whether no mutation of the key came after a place in the order; `false` when that can no longer be told. */
+  async #isCurrent(query: SqlQuery, key: string, asOf: Stamp, stands: Stamp): Promise<boolean> {
+    if (asOf.epoch !== stands.epoch || asOf.sequence > stands.sequence) return false
+    if (asOf.sequence === stands.sequence) return true
+    const messages = await this.#since(query, asOf)
+    return (
+      messages?.every(({ op, keys: [changed = ''] }) =>
+        op === 'clear' ? !key.startsWith(changed) : changed !== key,
+      ) ?? false
+    )
+  }
+
+  /** The messages after a place, in one statement; `undefined` for a gap. */
+  async #since(query: SqlQuery, { partition, epoch, sequence }: Stamp): Promise<Message[] | undefined> {
+    const { tables } = this.#store
+    const { rows } = await query(
+      `SELECT p.epoch AS epoch, p.sequence AS stands, l.message AS message FROM ${tables.partitions} p LEFT JOIN ${tables.log} l ON l.part = p.part AND l.sequence > ? WHERE p.part = ? ORDER BY l.sequence`,
+      [sequence, partition],
+    )
+    const [first] = rows
+    if (first === undefined || Number(first.epoch) !== epoch) return undefined
+    const missing = Number(first.stands) - sequence
+    const messages = rows.flatMap(({ message }) =>
+      message === null ? [] : (decodeMessage(bytesIn(message)) ?? []),
+    )
+    return missing >= 0 && messages.length === missing ? messages : undefined
+  }
+}
