@@ -1,0 +1,220 @@
+// `node:http`: a cache around a handler, and the same as middleware `(request, response, next)`, which is what Express,
+// Connect and whatever else has that shape take.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duration } from '../../duration.ts'
+import { type CacheControl, neverCached, patchCacheControl, patchVary } from '../headers.ts'
+import type { HttpCache } from '../http-cache.ts'
+import { type PageOptions, type PageRules, resolvePage } from '../options.ts'
+import { type FieldLine, fieldOf, fieldsOf } from '../policy/fields.ts'
+import { formatHttpDate } from '../policy/http-date.ts'
+import { incomingOf, type Listener, refreshOf, runDetached } from './node-request.ts'
+import { forwardTo, send, tapIfAny, tapOf } from './node-tap.ts'
+
+export type { Listener } from './node-request.ts'
+
+/** Goes on to the next middleware, or with an error to what handles errors. */
+export type Next = (error?: unknown) => void
+
+/** Middleware of Express and Connect. */
+export type NodeMiddleware = (request: IncomingMessage, response: ServerResponse, next: Next) => void
+
+/** A route's options with its `ttl` in front: `cachePage('15m', { cookies: ['theme'] })`. */
+export type CachePage<Middleware> = (ttl?: Duration, options?: Omit<PageOptions, 'ttl'>) => Middleware
+
+/** What each adapter offers, for one `HttpCache`. */
+export interface CacheMiddleware<Middleware> {
+  /** Answers from the cache and stores: `update` and `fetch` in one place, for the whole site. */
+  readonly site: Middleware
+  /**
+   * The first half, for the very front: what comes by it on the way back is what is stored, whatever middleware behind it
+   * did to it.
+   */
+  readonly update: Middleware
+  /** The second half, for the very end: by then sessions, logins and languages have had their say. */
+  readonly fetch: Middleware
+  /**
+   * Answers from the cache and stores, for one route. A time counts before what the page says of its freshness; without
+   * one the page decides. Behind a site-wide cache it changes the rules for this page.
+   */
+  readonly cachePage: CachePage<Middleware>
+  /** Says that nobody may cache the response: `max-age=0, no-cache, no-store, must-revalidate, private`. */
+  readonly neverCache: () => Middleware
+  /** Sets directives of the response's `Cache-Control`; see `CacheControl`. */
+  readonly cacheControl: (control: CacheControl) => Middleware
+  /** Adds names to the response's `Vary`. */
+  readonly varyOn: (...names: string[]) => Middleware
+  /** Adds `Cookie` to `Vary`, and lets the page be stored for each set of cookies: `cookies: 'all'`. */
+  readonly varyOnCookie: () => Middleware
+}
+
+/** Where a framework differs from `node:http`. */
+export interface NodeManner {
+  /** Path and query as the client sent them. */
+  targetOf(request: IncomingMessage): string
+  /** What a request has to go through to be made again; `undefined` where that is not known. */
+  listenerOf(request: IncomingMessage): Listener | undefined
+}
+
+const plain: NodeManner = { targetOf: ({ url }) => url ?? '/', listenerOf: () => undefined }
+
+/**
+ * Puts a cache around a handler of `http.createServer`.
+ *
+ * @param listener - Its own errors and rejections pass through, unless a stale page may stand in.
+ * @example
+ * createServer(cachedListener(httpCache({ cache }), (request, response) => response.end('hello')))
+ */
+export function cachedListener(http: HttpCache, listener: Listener, options?: PageOptions): Listener {
+  const rules = http.rulesFor(options)
+  return (request, response) => {
+    const target = request.url ?? '/'
+    const refresh = refreshOf(request, http)
+    if (refresh !== undefined) return runTapped(listener, request, response, refresh)
+    const plan = http.begin(incomingOf(request, target, http), rules, true)
+    const go = (made: Awaited<typeof plan>): unknown => {
+      if (made.kind === 'forward') return runTapped(listener, request, response, made.exchange)
+      send(response, made.answer)
+      if (made.refresh !== undefined) {
+        runDetached(cached, request, target, http, made.refresh)
+      }
+      return undefined
+    }
+    const cached = (again: IncomingMessage, sink: ServerResponse): unknown => {
+      const exchange = refreshOf(again, http)
+      return exchange === undefined ? undefined : runTapped(listener, again, sink, exchange)
+    }
+    return plan instanceof Promise ? plan.then(go) : go(plan)
+  }
+}
+
+function runTapped(
+  listener: Listener,
+  request: IncomingMessage,
+  response: ServerResponse,
+  exchange: Parameters<typeof forwardTo>[1],
+): unknown {
+  const tap = tapOf(response)
+  tap.attach(exchange)
+  forwardTo(request, exchange)
+  const onError = (error: unknown): void => {
+    const standIn = tap.isWaiting ? exchange.fail() : undefined
+    exchange.abort()
+    if (standIn === undefined) throw error
+    for (const name of response.getHeaderNames()) response.removeHeader(name)
+    tap.replace(standIn)
+  }
+  try {
+    const running = listener(request, response)
+    return running instanceof Promise ? running.catch(onError) : running
+  } catch (error) {
+    return onError(error)
+  }
+}
+
+/** Middleware over an `HttpCache`. */
+export function nodeMiddleware(http: HttpCache, manner: NodeManner = plain): CacheMiddleware<NodeMiddleware> {
+  const siteRules = http.rulesFor(undefined)
+
+  const serve = (rules: PageRules): NodeMiddleware => {
+    return (request, response, next) => {
+      const target = manner.targetOf(request)
+      const refresh = refreshOf(request, http)
+      if (refresh !== undefined) {
+        tapOf(response).attach(refresh)
+        forwardTo(request, refresh)
+        next()
+        return
+      }
+      const listener = manner.listenerOf(request)
+      const plan = http.begin(incomingOf(request, target, http), rules, listener !== undefined)
+      const go = (made: Awaited<typeof plan>): void => {
+        if (made.kind === 'forward') {
+          tapOf(response).attach(made.exchange)
+          forwardTo(request, made.exchange)
+          next()
+          return
+        }
+        const tap = tapIfAny(response)
+        if (tap === undefined) send(response, made.answer)
+        else tap.replace(made.answer)
+        if (made.refresh !== undefined && listener !== undefined) {
+          runDetached(listener, request, target, http, made.refresh)
+        }
+      }
+      if (plan instanceof Promise) plan.then(go, next)
+      else go(plan)
+    }
+  }
+
+  const patching = (patch: (lines: FieldLine[]) => FieldLine[]): NodeMiddleware => {
+    return (_request, response, next) => {
+      tapOf(response).patch(patch)
+      next()
+    }
+  }
+
+  const site = serve(siteRules)
+  return {
+    site,
+    update: (_request, response, next) => {
+      tapOf(response)
+      next()
+    },
+    fetch: site,
+    cachePage: (ttl, options) => {
+      const own: PageOptions = ttl === undefined ? { ...options } : { ...options, ttl }
+      const perRoute = serve(http.rulesFor(own))
+      return (request, response, next) => {
+        const exchange = tapIfAny(response)?.exchange
+        if (exchange === undefined) {
+          perRoute(request, response, next)
+          return
+        }
+        exchange.refine((rules) => resolvePage(rules, own))
+        next()
+      }
+    },
+    neverCache: () => patching((lines) => withNeverCache(lines, http.wallNow())),
+    cacheControl: (control) => {
+      patchCacheControl(undefined, control)
+      return patching((lines) => withCacheControl(lines, control))
+    },
+    varyOn: (...names) => {
+      patchVary(undefined, names)
+      return patching((lines) => withVary(lines, names))
+    },
+    varyOnCookie: () => (_request, response, next) => {
+      const tap = tapOf(response)
+      tap.patch((lines) => withVary(lines, ['Cookie']))
+      tap.exchange?.refine((rules) => resolvePage(rules, { cookies: 'all' }))
+      next()
+    },
+  }
+}
+
+/** The lines with what says that nobody may cache them. */
+export function withNeverCache(lines: readonly FieldLine[], wallMs: number): FieldLine[] {
+  const has = fieldOf(fieldsOf(lines), 'expires') !== undefined
+  const patched = withCacheControl(lines, neverCached)
+  return has ? patched : [...patched, ['Expires', formatHttpDate(wallMs)]]
+}
+
+/** The lines with directives set in their `Cache-Control`. */
+export function withCacheControl(lines: readonly FieldLine[], control: CacheControl): FieldLine[] {
+  return withField(
+    lines,
+    'Cache-Control',
+    patchCacheControl(fieldOf(fieldsOf(lines), 'cache-control'), control),
+  )
+}
+
+/** The lines with names added to their `Vary`. */
+export function withVary(lines: readonly FieldLine[], names: readonly string[]): FieldLine[] {
+  return withField(lines, 'Vary', patchVary(fieldOf(fieldsOf(lines), 'vary'), names))
+}
+
+function withField(lines: readonly FieldLine[], name: string, value: string): FieldLine[] {
+  const lower = name.toLowerCase()
+  return [...lines.filter(([given]) => given.toLowerCase() !== lower), [name, value]]
+}

@@ -1,0 +1,260 @@
+// Pages in a `Cache`, under two keys each:
+//
+//    url record   <prefix>:u:<url>                      what responses of the URL vary with, and its generation
+//    page         <prefix>:p:<generation>:<method>:<variant>
+//
+// The record is learned from responses and only grows: it is the union of all `Vary` lists seen for the URL, so one
+// response without `Vary` never opens another visitor's page to everyone. An invalidation gives the record a new generation and
+// leaves the pages behind, unreachable, until their time is over; so it is one write however many variants there are,
+// and a response that was under way when it came is stored under a key that nobody asks for.
+//
+// A record is only ever made where there is none, by a populate that any invalidation overtakes, or replaced together with its
+// generation. So of two writers that meet, one loses pages, and none brings invalidated ones back.
+
+import type { Cache } from '../cache.ts'
+import type { Clock } from '../clock.ts'
+import { type Random, randomId } from '../random.ts'
+import { sha256 } from './digest.ts'
+import { decodePage, encodePage, lifeMsOf, type Page, type PageHead } from './page.ts'
+import { type Fields, fieldOf } from './policy/fields.ts'
+import { unionOf, variantOf } from './policy/vary.ts'
+
+/** What is known of a URL. */
+export interface UrlRecord {
+  readonly generation: string
+  /** Request fields that its responses vary with; in lower case, sorted. */
+  readonly vary: readonly string[]
+  /** Of the field `cookie`, the cookies that count. */
+  readonly cookies: readonly string[] | 'all'
+  /** Made by an invalidation: what was under way then is not kept. */
+  readonly isInvalidation: boolean
+}
+
+/** A request, as far as it names a page. */
+export interface Subject {
+  readonly url: string
+  readonly fields: Fields
+  /** What the application adds to the key. */
+  readonly extra: string
+}
+
+/** A page and the record it was kept under. */
+export interface Kept {
+  readonly page: Page
+  readonly record: UrlRecord
+}
+
+/** What a store works with. */
+export interface PageStoreParts {
+  readonly cache: Cache
+  readonly prefix: string
+  readonly keepForValidationMs: number
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/**
+ * Fields by which proxies and frameworks change what a request is about. They are part of every key: a handler that
+ * believes one of them makes a page for those who sent the same, and for nobody else.
+ */
+const rewriting: readonly string[] = [
+  'forwarded',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-prefix',
+  'x-forwarded-proto',
+  'x-forwarded-scheme',
+  'x-forwarded-server',
+  'x-host',
+  'x-invoke-path',
+  'x-matched-path',
+  'x-middleware-prefetch',
+  'x-middleware-rewrite',
+  'x-nextjs-data',
+  'x-original-host',
+  'x-original-url',
+  'x-rewrite-url',
+]
+
+const LONGEST_PLAIN = 180
+const INVALIDATION_LIFE_MS = 5 * 60 * 1000
+const LEAST_RECORD_LIFE_MS = 24 * 60 * 60 * 1000
+const plainForm = /^[\x21-\x7e]*$/
+
+/** Reads and writes pages. */
+export class PageStore {
+  readonly #cache: Cache
+  readonly #prefix: string
+  readonly #keepForValidationMs: number
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #pages = new WeakMap<Uint8Array, Page>()
+  /** Invalidations under way here, which reads of their URL wait for. */
+  readonly #invalidations = new Map<string, Promise<boolean>>()
+
+  constructor(parts: PageStoreParts) {
+    this.#cache = parts.cache
+    this.#prefix = parts.prefix
+    this.#keepForValidationMs = parts.keepForValidationMs
+    this.#clock = parts.clock
+    this.#random = parts.random
+  }
+
+  /** What L1 has for a GET, synchronously: nothing there says nothing about the tiers. */
+  peek(subject: Subject): Page | undefined {
+    if (this.#invalidations.size > 0 && this.#invalidations.has(subject.url)) return undefined
+    const record = this.#cache.l1.get(this.recordKey(subject.url)) as UrlRecord | undefined
+    if (record === undefined) return undefined
+    const variant = variantText(subject, record)
+    const bytes = this.#cache.l1.get(this.pageKey(record, 'GET', variant))
+    return bytes === undefined ? undefined : this.#page(bytes, subject.url, variant)
+  }
+
+  /** What is known of the URL. A tier that fails knows nothing. */
+  async record(url: string): Promise<UrlRecord | undefined> {
+    await this.#invalidations.get(url)?.catch(() => {})
+    return this.#read(url)
+  }
+
+  async #read(url: string): Promise<UrlRecord | undefined> {
+    try {
+      return (await this.#cache.get(this.recordKey(url))) as UrlRecord | undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  /** The page of this method for the request, whatever its age. */
+  async find(subject: Subject, record: UrlRecord, method: 'GET' | 'HEAD'): Promise<Page | undefined> {
+    const variant = variantText(subject, record)
+    const bytes = await this.#cache.get(this.pageKey(record, method, variant))
+    return bytes === undefined ? undefined : this.#page(bytes, subject.url, variant)
+  }
+
+  /**
+   * Stores a page, if nothing invalidated its URL since `known` was read.
+   *
+   * @param known - The record as it was before the origin was asked.
+   * @param vary - What this response varies with.
+   * @param askedAtMs - When the origin was asked, on the monotonic clock.
+   * @returns The page in this process and the record it is under, `undefined` when it is not kept.
+   */
+  async keep(
+    subject: Subject,
+    known: UrlRecord | undefined,
+    vary: readonly string[],
+    cookies: readonly string[] | 'all',
+    head: Omit<PageHead, 'variant' | 'storedAtMs' | 'url'>,
+    chunks: readonly Uint8Array[],
+    askedAtMs: number,
+  ): Promise<Kept | undefined> {
+    const { url } = subject
+    // An invalidation in the meantime may have been forgotten again.
+    if (known === undefined && this.#clock.now() - askedAtMs >= INVALIDATION_LIFE_MS) return undefined
+    const lifeMs = lifeMsOf(head.times, hasValidator(head) ? this.#keepForValidationMs : 0)
+    if (lifeMs <= 0) return undefined
+    const recordLifeMs = Math.max(LEAST_RECORD_LIFE_MS, lifeMs * 2)
+    const made: UrlRecord = { generation: this.#generation(), vary, cookies, isInvalidation: false }
+    const record = (await this.#cache.getOrSet(this.recordKey(url), () => made, {
+      ttl: recordLifeMs,
+    })) as UrlRecord
+    if (known === undefined ? record.isInvalidation : record.generation !== known.generation) return undefined
+    const grown = grownBy(record, vary, cookies)
+    if (grown !== undefined) {
+      // Another generation, so that this write can undo no invalidation. This page is not kept; the next one will be.
+      const next: UrlRecord = { ...grown, generation: this.#generation(), isInvalidation: false }
+      await this.#cache.set(this.recordKey(url), next, { ttl: recordLifeMs })
+      return undefined
+    }
+    const variant = variantText(subject, record)
+    const bytes = encodePage({ ...head, url, variant, storedAtMs: this.#clock.wallNow() }, chunks)
+    await this.#cache.set(this.pageKey(record, head.method, variant), bytes, { ttl: lifeMs })
+    const page = this.#page(bytes, url, variant)
+    return page && { page, record }
+  }
+
+  /** Removes one page. */
+  async drop(subject: Subject, record: UrlRecord, method: 'GET' | 'HEAD'): Promise<void> {
+    await this.#cache.delete(this.pageKey(record, method, variantText(subject, record)))
+  }
+
+  /** Makes every page of the URL unreachable. What is known of its `Vary` stays. */
+  invalidate(url: string): Promise<boolean> {
+    const work = this.#invalidate(url)
+    this.#invalidations.set(url, work)
+    const end = () => {
+      if (this.#invalidations.get(url) === work) this.#invalidations.delete(url)
+    }
+    work.then(end, end)
+    return work
+  }
+
+  async #invalidate(url: string): Promise<boolean> {
+    const before = await this.#read(url)
+    const invalidated: UrlRecord = {
+      generation: this.#generation(),
+      vary: before?.vary ?? [],
+      cookies: before?.cookies ?? [],
+      isInvalidation: true,
+    }
+    // For a URL that was never kept, long enough for whatever is under way: later requests will have seen this record.
+    const ttl = before === undefined ? INVALIDATION_LIFE_MS : LEAST_RECORD_LIFE_MS
+    await this.#cache.set(this.recordKey(url), invalidated, { ttl })
+    return before !== undefined && !before.isInvalidation
+  }
+
+  recordKey(url: string): string {
+    return url.length <= LONGEST_PLAIN && plainForm.test(url)
+      ? `${this.#prefix}:u:${url}`
+      : `${this.#prefix}:U:${sha256(url)}`
+  }
+
+  pageKey(record: UrlRecord, method: 'GET' | 'HEAD', variant: string): string {
+    const short = variant.length <= LONGEST_PLAIN && plainForm.test(variant)
+    const named = short ? `p:${record.generation}:${method}:${variant}` : `P:${record.generation}:${method}:`
+    return `${this.#prefix}:${named}${short ? '' : sha256(variant)}`
+  }
+
+  #generation(): string {
+    return randomId(this.#random) + randomId(this.#random)
+  }
+
+  #page(bytes: unknown, url: string, variant: string): Page | undefined {
+    let page = this.#pages.get(bytes as Uint8Array)
+    if (page === undefined) {
+      page = decodePage(bytes, this.#clock.wallNow(), this.#clock.now())
+      if (page === undefined) return undefined
+      this.#pages.set(bytes as Uint8Array, page)
+    }
+    // The key says so already. A page that reached this key by any other way is nobody's.
+    return page.head.url === url && page.head.variant === variant ? page : undefined
+  }
+}
+
+/** What of the request chooses among the pages of its URL. */
+export function variantText({ fields, extra }: Subject, record: Pick<UrlRecord, 'vary' | 'cookies'>): string {
+  let text = record.vary.length === 0 ? '' : variantOf(fields, record.vary, record.cookies)
+  for (const name of rewriting) {
+    const value = fieldOf(fields, name)
+    if (value !== undefined) text += `!${name}=${value.length}:${value}`
+  }
+  return extra === '' ? text : `${text}+${extra.length}:${extra}`
+}
+
+function hasValidator({ lines }: Pick<PageHead, 'lines'>): boolean {
+  return lines.some(([name]) => /^(etag|last-modified)$/i.test(name))
+}
+
+/** The record with what this response adds; `undefined` when it adds nothing. */
+function grownBy(
+  record: UrlRecord,
+  vary: readonly string[],
+  cookies: readonly string[] | 'all',
+): UrlRecord | undefined {
+  const known = record.cookies
+  const addsCookies = known !== 'all' && (cookies === 'all' || cookies.some((name) => !known.includes(name)))
+  if (!addsCookies && vary.every((name) => record.vary.includes(name))) return undefined
+  const allVary = unionOf(record.vary, vary)
+  const allCookies = known === 'all' || cookies === 'all' ? 'all' : unionOf(known, cookies)
+  return { ...record, vary: allVary, cookies: allCookies }
+}
