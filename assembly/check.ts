@@ -7,6 +7,7 @@
 // lies behind the arena when that is not enough.
 
 import * as arena from './arena'
+import * as blocks from './blocks'
 import {
   bytesIn,
   encodingIn,
@@ -30,12 +31,18 @@ import {
   ARENA_CLASSES,
   AUTHORITY,
   arenaAt,
+  BLOCK_LISTS,
+  BYTES,
   bucketCount,
+  capacity,
   FREE_SLOT_AT,
   flags,
   growTo,
+  heapAt,
+  heapEnd,
   LRU,
   maxEntries,
+  PASSED_BUCKETS_AT,
   partitionCount,
   policyNumber,
   REMOVAL_LIMIT,
@@ -45,6 +52,8 @@ import {
   SIZE_AT,
   scratchAt,
   USED_SLOTS_AT,
+  WEIGHED,
+  WEIGHT_AT,
   WHEEL_HEADS,
   wheelAt,
 } from './layout'
@@ -52,9 +61,10 @@ import { before, behind, isHead } from './list'
 import { markOf } from './policies/marks'
 import * as policy from './policies/policy'
 import * as queues from './policies/queues'
-import { keyBlockOf, keyBytesOf, removalCount } from './removals'
+import { blockOfRecord, keyBlockOf, keyBytesOf, removalCount } from './removals'
 import * as stats from './stats'
 import * as table from './table'
+import { blockOf, keyBytesInBlock, weightOf } from './values'
 import * as wheel from './wheel'
 
 export const HEADER_BROKEN: i32 = 1
@@ -71,6 +81,10 @@ export const ARENA_OVERLAP: i32 = 11
 export const ARENA_LEAK: i32 = 12
 export const COUNTERS_BROKEN: i32 = 13
 export const STAMP_BROKEN: i32 = 14
+export const HEAP_BROKEN: i32 = 15
+export const HEAP_LEAK: i32 = 16
+export const FREE_LISTS_BROKEN: i32 = 17
+export const WEIGHT_BROKEN: i32 = 18
 /** Not an invariant: the engine refused the checker its working memory. */
 export const NO_MEMORY_TO_CHECK: i32 = 99
 
@@ -80,7 +94,8 @@ export function check(): i32 {
   if (broken == 0) broken = checkTable()
   if (broken == 0) broken = checkKeys()
   if (broken == 0) broken = checkWheel()
-  if (broken == 0) broken = checkArena()
+  if (broken == 0) broken = flags & BYTES ? checkHeap() : checkArena()
+  if (broken == 0) broken = checkWeights()
   if (broken == 0) broken = checkCounters()
   return broken
 }
@@ -123,10 +138,20 @@ function checkPolicy(): i32 {
   const count = policy.queueCount()
   for (let queue: u32 = 0; queue < count; ++queue) {
     const length = checkQueue(queue, size - met)
-    if (length < 0 || (count > 1 && u32(length) != queues.lengthOf(queue))) return POLICY_BROKEN
+    if (length < 0 || (count > 1 && weightIn(queue) != queues.lengthOf(queue))) return POLICY_BROKEN
     met += length
   }
-  return walked == size && met == size && policy.isSound() ? 0 : POLICY_BROKEN
+  const areAllMet = count == 0 || met == size
+  return walked == size && areAllMet && policy.isSound() ? 0 : POLICY_BROKEN
+}
+
+/** What the entries of a queue, whose links are in order, weigh together. */
+function weightIn(queue: u32): u32 {
+  const head = queues.headOf(queue)
+  let weight: u32 = 0
+  for (let slot = behind(recencyAt, head); slot != head; slot = behind(recencyAt, slot))
+    weight += weightOf(slot)
+  return weight
 }
 
 /** The length of one queue whose links agree in both directions, else -1. */
@@ -163,9 +188,11 @@ export function checkTable(): i32 {
       bucket = bucket + 1 == bucketCount ? 0 : bucket + 1
     }
   }
+  let passes: u32 = 0
   let occupied: u32 = 0
   for (let bucket: u32 = 0; bucket < bucketCount; ++bucket) {
     if (table.overflowIn(bucket) != load<u32>(counts + (bucket << 2))) return OVERFLOW_BROKEN
+    passes += table.overflowIn(bucket)
     for (let lane: u32 = 0; lane < table.PLACES; ++lane) {
       const slot = table.slotIn(bucket, lane)
       if (slot < 0) continue
@@ -174,6 +201,7 @@ export function checkTable(): i32 {
       occupied += 1
     }
   }
+  if (passes != load<u32>(PASSED_BUCKETS_AT)) return OVERFLOW_BROKEN
   return occupied == live ? 0 : INDEX_BROKEN
 }
 
@@ -264,6 +292,74 @@ export function checkArena(): i32 {
     }
   }
   return covered == granules ? 0 : ARENA_LEAK
+}
+
+/**
+ * The blocks cover the heap; each in use is that of one entry, of one removal record, or lent and given up; each free
+ * one is in the list of its size and has no free neighbour.
+ */
+function checkHeap(): i32 {
+  const end = heapEnd - 16
+  let before: u32 = 0
+  let isBehindFree = false
+  let free: u32 = 0
+  let freeBlocks: u32 = 0
+  let owned: u32 = 0
+  let at = heapAt
+  while (at < end) {
+    const size = blocks.sizeOf(at)
+    if (size < 16 || at + size > end || !blocks.knowsBefore(at, isBehindFree, before)) return HEAP_BROKEN
+    const isFree = !blocks.isInUse(at)
+    if (isFree) {
+      if (isBehindFree) return HEAP_BROKEN
+      free += size
+      freeBlocks += 1
+    } else if (!blocks.isAbandoned(at)) {
+      owned += 1
+      const slot = blocks.ownerOf(at)
+      if (slot >= load<u32>(USED_SLOTS_AT) || (isLive(slot) ? blockOf(slot) != at : !isRecorded(at))) {
+        return HEAP_LEAK
+      }
+      if (isLive(slot) && size != weightOf(slot)) return WEIGHT_BROKEN
+      if (isLive(slot) && keyBytesInBlock(keyWordOf(slot)) != 0 && keyReferenceOf(slot) != at + 8) {
+        return HEAP_BROKEN
+      }
+    }
+    before = size
+    isBehindFree = isFree
+    at += size
+  }
+  if (!blocks.knowsBefore(end, isBehindFree, before) || free != blocks.freeBytes()) return HEAP_BROKEN
+  if (owned != load<u32>(SIZE_AT) + removalCount()) return HEAP_LEAK
+  return checkFreeLists(freeBlocks)
+}
+
+function isRecorded(block: usize): bool {
+  const count = removalCount()
+  for (let number: u32 = 0; number < count; ++number) if (blockOfRecord(number) == block) return true
+  return false
+}
+
+function checkFreeLists(wanted: u32): i32 {
+  let met: u32 = 0
+  for (let list: u32 = 0; list < BLOCK_LISTS; ++list) {
+    for (let block = blocks.firstOf(list); block != 0; block = blocks.nextFree(block)) {
+      if (blocks.isInUse(block) || blocks.listOf(blocks.sizeOf(block)) != list) return FREE_LISTS_BROKEN
+      met += 1
+      if (met > wanted) return FREE_LISTS_BROKEN
+    }
+    if (blocks.isListed(list) != (blocks.firstOf(list) != 0)) return FREE_LISTS_BROKEN
+  }
+  return met == wanted ? 0 : FREE_LISTS_BROKEN
+}
+
+/** Under a budget the entries' weights are what is counted, and within it. */
+function checkWeights(): i32 {
+  if (!(flags & WEIGHED)) return 0
+  let weight: u64 = 0
+  for (let slot: u32 = 0; slot < maxEntries; ++slot) if (isLive(slot)) weight += weightOf(slot)
+  if (weight > capacity) return WEIGHT_BROKEN
+  return flags & BYTES || weight == load<u32>(WEIGHT_AT) ? 0 : WEIGHT_BROKEN
 }
 
 let marks: usize = 0

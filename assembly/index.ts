@@ -5,11 +5,13 @@
 //
 //   get, peek, touch, remove   -1 absent, else slot << 3 | state: 0 fresh, 1 stale, 2 suspect
 //   set                        -1 no memory, else slot << 3 | outcome: 0 inserted, 1 replaced a live
-//                              entry, 2 replaced an expired one
+//                              entry, 2 replaced an expired one; under a budget in bytes, where the value was
+//                              announced by `valueNext`, also -3: drain the removals and call again
 //   hide                       -1 absent, else slot << 3
 //
 // Times are milliseconds of the host's monotonic clock, Infinity for never.
 
+import * as blocks from './blocks'
 import * as entry from './entry'
 import * as keys from './keys'
 import * as layout from './layout'
@@ -17,13 +19,46 @@ import * as partitions from './partitions'
 import * as policy from './policies/policy'
 import * as removals from './removals'
 import * as store from './store'
+import * as values from './values'
 import * as wheel from './wheel'
 
 export { HEADER_AT, REMOVAL_COUNT_AT, SEED_AT, SIZE_AT, STATS_AT } from './layout'
 
 /** `policy` by its number in layout.ts. 0 when the cache is ready, -1 when the engine refused the memory, -2 when the sizes make no sense. */
-export function create(maxEntries: u32, policy: u32, flags: u32, partitions: u32): i32 {
-  return store.create(maxEntries, policy, flags, partitions)
+export function create(maxEntries: u32, policy: u32, flags: u32, partitions: u32, maxBytes: u32): i32 {
+  return store.create(maxEntries, policy, flags, partitions, maxBytes)
+}
+
+/** What the next `set` brings, under a budget in bytes; it is good until that answers something else than -3. */
+export function valueNext(bytes: u32, kind: u32, from: usize): void {
+  store.valueNext(bytes, kind, from)
+}
+
+/** Where 8 bytes per slot say where its value is and how large, where values lie in this memory. */
+export function valuesAt(): usize {
+  return layout.valuesAt
+}
+
+/** Keeps the bytes of a slot's value as they are until `unlend` of what is answered; lending is not counted. */
+export function lend(slot: u32): usize {
+  if (!(layout.flags & layout.BYTES)) return 0
+  const block = values.blockOf(slot)
+  blocks.pin(block)
+  return block
+}
+
+export function unlend(block: usize): void {
+  if (block != 0) blocks.unpin(block)
+}
+
+/** The largest block that could be had at once. */
+export function largestFree(): u32 {
+  return layout.flags & layout.BYTES ? blocks.largestFree() : 0
+}
+
+/** Where a region starts, by its number in the order of the map in layout.ts, and after the last one where it ends. */
+export function regionAt(number: u32): usize {
+  return layout.regionAt(number)
 }
 
 /** Where the host writes key bytes. */

@@ -17,6 +17,13 @@
 //                               ghosts    4-byte cells of evicted keys, one table or two
 //         …   arena           keys too long for their record; the one region that grows, to the end
 //
+// A cache with a budget in bytes (WEIGHED) has further regions before the last one, and where it keeps the values
+// too (BYTES) the last one is the heap, which ends at the budget and holds long keys as well:
+//
+//         …   values           8 bytes per entry: where its value is, and how large
+//         …   block lists      the heads of the heap's free lists
+//         …   heap             blocks of keys and values
+//
 // Everything the cache knows lies in this memory. The variables of this file are only addresses worked
 // out again from the header, so that the memory could be mapped, copied or shared as it is. All regions
 // for `maxEntries` are reserved at creation and never move, so the host's views of them stay valid until
@@ -65,6 +72,26 @@ export const ARENA_CLASSES: u32 = 88
 /** The policy's own numbers; which means what is said in the policy's file. */
 export const POLICY_STATE_AT: u32 = 800
 export const POLICY_STATE_BYTES: u32 = 96
+/** Candidates that the policy did not let in; u64. */
+export const REFUSED_ADMISSIONS_AT: u32 = 896
+/** Entries that came in again with a value of another size, because their place had no room for it; u64. */
+export const MOVES_AT: u32 = 904
+/** Over all entries, the full buckets between their home and where they live; u32. */
+export const PASSED_BUCKETS_AT: u32 = 912
+/** The budget; 0 where entries are only counted. */
+export const MAX_BYTES_AT: u32 = 916
+/** The value of the next write: bytes, kind, and where the core finds it, 0 if the host writes it itself; three u32. */
+export const NEXT_VALUE_AT: u32 = 920
+/** What the entry that is about to come in weighs; u32. */
+export const INCOMING_AT: u32 = 932
+/** What all entries weigh, where the host holds the values; u32. */
+export const WEIGHT_AT: u32 = 936
+/** Bytes in free blocks of the heap; u32. */
+export const FREE_BYTES_AT: u32 = 940
+/** The key that the policy has been told of and that had to wait for the host to drain; u64. */
+export const WAITING_KEY_AT: u32 = 944
+/** Four u64: one bit for every list of free blocks that is not empty. */
+export const BLOCK_BITMAPS_AT: u32 = 952
 export const HEADER_END: u32 = 1024
 
 /** Which entry makes room; the numbers that `create` takes. */
@@ -72,11 +99,16 @@ export const LRU: u32 = 0
 export const LAZY_TINYLFU: u32 = 1
 export const SIEVE: u32 = 2
 export const S3FIFO: u32 = 3
+export const GDSF: u32 = 4
 
 /** Every evicted or expired entry is recorded with its key, as somebody listens to removals. */
 export const REPORT_KEYS: u32 = 1
 /** Entries carry a stamp, and the partition table says which stamps are still good. */
 export const AUTHORITY: u32 = 2
+/** The limit is `maxBytes`, and every entry has a weight. */
+export const WEIGHED: u32 = 4
+/** Values lie in this memory, and the budget is that of the whole memory; with WEIGHED. */
+export const BYTES: u32 = 8
 
 export const MAX_ENTRIES: u32 = (1 << 26) - 1
 export const MAX_KEY_LENGTH: u32 = 65_535
@@ -98,6 +130,9 @@ export const AUTHORITY_BYTES: u32 = 24
 /** Four rows of 32 counters. */
 export const SKETCH_BLOCK_BYTES: u32 = 64
 export const GHOST_CELL_BYTES: u32 = 4
+export const VALUE_BYTES: u32 = 8
+/** One u32 for each list of free blocks. */
+export const BLOCK_LISTS: u32 = 216
 
 /**
  * Entries per bucket on average, of twelve places, in a full cache. Under churn an entry keeps the place it
@@ -106,6 +141,7 @@ export const GHOST_CELL_BYTES: u32 = 4
  */
 const FILL: u64 = 7
 const MEMORY_LIMIT: u64 = 1 << 32
+const LEAST_HEAP_BYTES: u64 = 4_096
 
 export let maxEntries: u32 = 0
 export let flags: u32 = 0
@@ -136,6 +172,12 @@ export let ghostCells: u32 = 0
 /** How many later evictions a ghost outlives. */
 export let ghostReach: u32 = 0
 export let policyEnd: usize = 0
+export let valuesAt: usize = 0
+export let blockListsAt: usize = 0
+export let heapAt: usize = 0
+export let heapEnd: usize = 0
+/** What the policy shares out: entries, or what they may weigh together. */
+export let capacity: u32 = 0
 export let arenaAt: usize = 0
 
 function aligned(address: u64): u64 {
@@ -146,18 +188,20 @@ function aligned(address: u64): u64 {
  * Makes room for a cache of `entries` and writes the header's sizes. Answers false, with nothing
  * written, when the memory cannot be had.
  */
-export function reserve(entries: u32, policy: u32, wantedFlags: u32, partitions: u32): bool {
-  const end = place(entries, policy, wantedFlags, partitions)
+export function reserve(entries: u32, policy: u32, wantedFlags: u32, partitions: u32, maxBytes: u32): bool {
+  const end = place(entries, policy, wantedFlags, partitions, maxBytes)
   if (!growTo(end)) return false
   store<u32>(MAX_ENTRIES_AT, entries)
   store<u32>(POLICY_AT, policy)
   store<u32>(FLAGS_AT, wantedFlags)
   store<u32>(PARTITIONS_AT, partitions)
+  store<u32>(MAX_BYTES_AT, maxBytes)
+  store<u32>(INCOMING_AT, 1)
   return true
 }
 
 /** Works out where every region starts; answers where the arena starts, which may be out of reach. */
-function place(entries: u32, policy: u32, wantedFlags: u32, partitions: u32): u64 {
+function place(entries: u32, policy: u32, wantedFlags: u32, partitions: u32, maxBytes: u32): u64 {
   const count = u64(entries)
   const buckets = (count + FILL - 1) / FILL
   let at = aligned(u64(max(u32(__heap_base), HEADER_END)))
@@ -186,8 +230,28 @@ function place(entries: u32, policy: u32, wantedFlags: u32, partitions: u32): u6
   authorityAt = usize(at)
   if (wantedFlags & AUTHORITY) at = aligned(at + count * AUTHORITY_BYTES)
   at = placePolicy(at, policy, entries)
+  capacity = entries
+  if (wantedFlags & WEIGHED) {
+    capacity = maxBytes
+    valuesAt = usize(at)
+    at = aligned(at + count * VALUE_BYTES)
+    if (wantedFlags & BYTES) at = placeHeap(at, maxBytes)
+  }
   arenaAt = usize(at)
   return at
+}
+
+/** The heap takes what is left of the budget in whole pages; a budget that leaves it nothing is out of reach. */
+function placeHeap(start: u64, maxBytes: u32): u64 {
+  blockListsAt = usize(start)
+  const first = aligned(start + BLOCK_LISTS * 4)
+  const end = u64(maxBytes) & ~0xffff
+  if (first + LEAST_HEAP_BYTES > end) return MEMORY_LIMIT + 1
+  heapAt = usize(first)
+  heapEnd = usize(end)
+  // A block that is never free marks the end.
+  capacity = u32(end - first) - 16
+  return end
 }
 
 /** Works out the policy's regions; answers where the next region starts. */
@@ -236,4 +300,32 @@ export function growTo(end: u64): bool {
   const present = memoryBytes()
   if (end <= present) return true
   return memory.grow(i32((end - present + 65_535) >> 16)) >= 0
+}
+
+/** The map above as numbers: 0 the header, then each region in its order, and last the end of them all. */
+export function regionAt(number: u32): usize {
+  switch (number) {
+    case 0:
+      return HEADER_AT
+    case 1:
+      return partitionsAt
+    case 2:
+      return indexAt
+    case 3:
+      return recordsAt
+    case 4:
+      return recencyAt - RECENCY_HEADS * LINK_BYTES
+    case 5:
+      return wheelAt - WHEEL_HEADS * LINK_BYTES
+    case 6:
+      return authorityAt
+    case 7:
+      return marksAt
+    case 8:
+      return flags & WEIGHED ? valuesAt : arenaAt
+    case 9:
+      return flags & BYTES ? heapAt : arenaAt
+    default:
+      return flags & BYTES ? heapEnd : load<u32>(ARENA_TOP_AT)
+  }
 }

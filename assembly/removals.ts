@@ -10,9 +10,12 @@
 //    48         next record
 //
 // The record takes over the key's arena block, so the bytes outlive the reuse of the slot until the host
-// has drained the list. A listener may call the cache meanwhile.
+// has drained the list. A listener may call the cache meanwhile. Where values lie in this memory nothing is
+// recorded unless keys are reported, and then the whole block waits, and where the value is stays written at the
+// slot: a write asks for a drain before it takes one (store.ts).
 
 import { release } from './arena'
+import * as blocks from './blocks'
 import {
   bytesIn,
   encodingIn,
@@ -24,6 +27,7 @@ import {
   lengthIn,
 } from './entry'
 import {
+  BYTES,
   flags,
   REMOVAL_BYTES,
   REMOVAL_COUNT_AT,
@@ -32,6 +36,7 @@ import {
   REPORT_KEYS,
   removalsAt,
 } from './layout'
+import { blockBefore, blockOf, valueAtOf } from './values'
 
 export const EVICTED: u32 = 0
 export const EXPIRED: u32 = 1
@@ -71,8 +76,18 @@ export function record(slot: u32, cause: u32): void {
   if (!isReported) releaseKey(slot)
 }
 
-/** Gives back the arena block of a key that is too long for its record. */
+/** Lets an entry go that is in nothing any more: it is recorded where the host has to know, else given back. */
+export function letGo(slot: u32, cause: u32): void {
+  if (flags & BYTES && !(flags & REPORT_KEYS)) releaseKey(slot)
+  else record(slot, cause)
+}
+
+/** Gives back the arena block of a key that is too long for its record, or the block of key and value. */
 export function releaseKey(slot: u32): void {
+  if (flags & BYTES) {
+    blocks.release(blockOf(slot))
+    return
+  }
   const bytes = bytesIn(keyWordOf(slot))
   if (bytes > INLINE_KEY_BYTES) release(usize(keyReferenceOf(slot)), bytes)
 }
@@ -82,7 +97,8 @@ export function drain(): void {
   const count = removalCount()
   for (let number: u32 = 0; number < count; ++number) {
     const bytes = keyBytesOf(number)
-    if (bytes > INLINE_KEY_BYTES) release(keyBlockOf(number), bytes)
+    if (flags & BYTES) blocks.release(blockOfRecord(number))
+    else if (bytes > INLINE_KEY_BYTES) release(keyBlockOf(number), bytes)
   }
   store<u32>(REMOVAL_COUNT_AT, 0)
 }
@@ -91,6 +107,13 @@ export function drain(): void {
 export function keyBytesOf(number: u32): u32 {
   const at = recordAt(number)
   return bytesIn(keyWord(load<u32>(at, KEY_LENGTH), load<u32>(at, ENCODING)))
+}
+
+/** The block of key and value that a record keeps. */
+export function blockOfRecord(number: u32): usize {
+  const at = recordAt(number)
+  const word = keyWord(load<u32>(at, KEY_LENGTH), load<u32>(at, ENCODING))
+  return blockBefore(valueAtOf(load<u32>(at)), word)
 }
 
 /** The arena block of a record whose key is longer than the record. */

@@ -8,8 +8,14 @@
 // A slot is taken from the free ones or from a victim; a victim's slot is used again by the same write.
 // Slots that become free without the host asking are always recorded (removals.ts), because the host
 // holds a value for each.
+//
+// Under a budget in bytes (WEIGHED) a write makes room until what it brings fits: what is due expires first, then the
+// policy names one victim after the other. Where values lie here (BYTES) what fits is for the heap to say. When the
+// host has to be told of removals before more can happen, the write answers DRAIN_FIRST; the host drains and calls
+// again, and the policy, which has been told of the key, is not told twice.
 
 import * as arena from './arena'
+import * as blocks from './blocks'
 import {
   ANY,
   bytesIn,
@@ -35,21 +41,40 @@ import { prepareSeeds } from './hash'
 import { copyInline, copyLong, currentKey } from './keys'
 import {
   AUTHORITY,
+  BYTES,
+  capacity,
   FREE_SLOT_AT,
   flags,
+  GDSF,
+  INCOMING_AT,
   MAX_ENTRIES,
   MAX_ENTRIES_AT,
+  MOVES_AT,
   maxEntries,
+  NEXT_VALUE_AT,
   REPORT_KEYS,
   reserve,
   SIZE_AT,
   USED_SLOTS_AT,
+  WAITING_KEY_AT,
+  WEIGHED,
+  WEIGHT_AT,
 } from './layout'
 import * as partitions from './partitions'
 import * as policy from './policies/policy'
 import * as removals from './removals'
 import * as stats from './stats'
 import * as table from './table'
+import {
+  BLOCK_HEADER_BYTES,
+  blockBytes,
+  blockOf,
+  keyBytesInBlock,
+  setValue,
+  valueWord,
+  valueWordOf,
+  weightOf,
+} from './values'
 import * as wheel from './wheel'
 
 /** Answers are a slot and, in these bits, its state. */
@@ -62,6 +87,14 @@ export const INSERTED: i32 = 0
 export const REPLACED: i32 = 1
 export const REPLACED_EXPIRED: i32 = 2
 
+/** A write has not happened yet: the host has to drain the removals and call again. */
+export const DRAIN_FIRST: i32 = -3
+
+/** What `roomFor` answers where the block of the entry would stand. No block lies that low. */
+const NO_ROOM: usize = 0
+const WAIT: usize = 1
+const ROOM: usize = 2
+
 /** Entries that a write expires at most before it evicts one. */
 const EXPIRY_PER_EVICTION: u32 = 16
 
@@ -69,16 +102,25 @@ const EXPIRY_PER_EVICTION: u32 = 16
  * Prepares an empty cache. 0 on success, -1 when the engine refuses the memory, -2 for sizes or a policy
  * that this core does not have, and for a second call.
  */
-export function create(entries: u32, policyNumber: u32, wantedFlags: u32, partitionCount: u32): i32 {
+export function create(
+  entries: u32,
+  policyNumber: u32,
+  wantedFlags: u32,
+  partitionCount: u32,
+  maxBytes: u32,
+): i32 {
   const isSecond = load<u32>(MAX_ENTRIES_AT) != 0
   if (isSecond || entries == 0 || entries > MAX_ENTRIES || !policy.isKnown(policyNumber)) return -2
   const needed = wantedFlags & AUTHORITY ? max<u32>(partitionCount, 1) : 0
-  if (!reserve(entries, policyNumber, wantedFlags, needed)) return -1
+  const isWeighed = (wantedFlags & WEIGHED) != 0
+  if (isWeighed != (maxBytes != 0) || (policyNumber == GDSF && !isWeighed)) return -2
+  if (!reserve(entries, policyNumber, wantedFlags, needed, maxBytes)) return -1
   prepareSeeds()
   policy.reset()
   wheel.reset()
   arena.reset()
   partitions.reset()
+  if (wantedFlags & BYTES) blocks.reset()
   return 0
 }
 
@@ -137,7 +179,18 @@ export function extend(slot: u32, freshUntil: f64, usableUntil: f64, now: f64): 
   setTimes(slot, freshUntil, usableUntil, now)
 }
 
+/**
+ * Says what the next write brings: a value of `bytes`, which the core copies from `from` or, if that is 0, the host
+ * writes when it knows the slot. Where the host holds values, `bytes` is what the entry weighs, key and all.
+ */
+export function valueNext(bytes: u32, kind: u32, from: usize): void {
+  store<u32>(NEXT_VALUE_AT, bytes)
+  store<u32>(NEXT_VALUE_AT, kind, 4)
+  store<u32>(NEXT_VALUE_AT, u32(from), 8)
+}
+
 export function set(freshUntil: f64, usableUntil: f64, now: f64): i32 {
+  if (flags & WEIGHED) return setWeighed(freshUntil, usableUntil, now)
   const slot = table.find(currentKey(), ANY)
   return slot < 0 ? insert(freshUntil, usableUntil, now) : replace(slot, freshUntil, usableUntil, now)
 }
@@ -196,7 +249,7 @@ export function advance(now: f64, budget: u32): u32 {
 /** Removes everything without records. Old handles become invalid, keys in undrained records stay. */
 export function clear(): void {
   const used = load<u32>(USED_SLOTS_AT)
-  const areKeysHeld = removals.removalCount() != 0
+  const areKeysHeld = removals.removalCount() != 0 || (flags & BYTES) != 0
   for (let slot: u32 = 0; slot < used; ++slot) {
     if (!isLive(slot)) continue
     if (areKeysHeld) removals.releaseKey(slot)
@@ -208,6 +261,7 @@ export function clear(): void {
   policy.clear()
   wheel.reset()
   store<u32>(SIZE_AT, 0)
+  store<u32>(WEIGHT_AT, 0)
   store<u32>(USED_SLOTS_AT, 0)
   store<u32>(FREE_SLOT_AT, 0)
 }
@@ -229,6 +283,11 @@ function insert(freshUntil: f64, usableUntil: f64, now: f64): i32 {
   setSignature(slot, sign)
   if (block != 0) setKeyReference(slot, u32(block))
   else copyInline(inlineKeyAt(slot))
+  return admit(slot, sign, freshUntil, usableUntil, now)
+}
+
+/** Enters a slot, whose key is written, wherever entries are known. */
+function admit(slot: u32, sign: u64, freshUntil: f64, usableUntil: f64, now: f64): i32 {
   setDeadlines(slot, freshUntil, usableUntil)
   if (usableUntil < Infinity) wheel.schedule(slot, usableUntil, now)
   if (flags & AUTHORITY) partitions.stampWritten(slot)
@@ -237,6 +296,146 @@ function insert(freshUntil: f64, usableUntil: f64, now: f64): i32 {
   store<u32>(SIZE_AT, load<u32>(SIZE_AT) + 1)
   stats.count(stats.INSERTS)
   return i32(slot << 3) | INSERTED
+}
+
+function setWeighed(freshUntil: f64, usableUntil: f64, now: f64): i32 {
+  // A block that waits for the host is not free, and the slot it was at says where it is.
+  if (removals.removalCount() != 0) return DRAIN_FIRST
+  const slot = table.find(currentKey(), ANY)
+  if (slot < 0) return insertWeighed(freshUntil, usableUntil, now)
+  if (usableUntilOf(slot) > now) return replaceWeighed(slot, freshUntil, usableUntil, now)
+  expire(slot)
+  return removals.removalCount() != 0 ? DRAIN_FIRST : insertWeighed(freshUntil, usableUntil, now)
+}
+
+function insertWeighed(freshUntil: f64, usableUntil: f64, now: f64): i32 {
+  const sign = currentKey()
+  const word = wordOf(sign)
+  const weight = nextWeight(word)
+  store<u32>(INCOMING_AT, weight)
+  if (load<u64>(WAITING_KEY_AT) != sign) policy.onArrival(u32(sign))
+  store<u64>(WAITING_KEY_AT, sign)
+  const room = roomFor(weight, NONE, now)
+  if (room == WAIT) return DRAIN_FIRST
+  store<u64>(WAITING_KEY_AT, 0)
+  if (room == NO_ROOM) return refused()
+  const bytes = bytesIn(word)
+  const isLong = bytes > INLINE_KEY_BYTES
+  let keyBlock: usize = room + BLOCK_HEADER_BYTES
+  if (isLong && !(flags & BYTES)) {
+    keyBlock = arena.allocate(bytes)
+    if (keyBlock == 0) return refused()
+  }
+  if (isLong) copyLong(keyBlock, bytes)
+  let slot = takeFree()
+  if (slot == NONE) {
+    slot = load<u32>(USED_SLOTS_AT)
+    store<u32>(USED_SLOTS_AT, slot + 1)
+  }
+  setSignature(slot, sign)
+  if (isLong) setKeyReference(slot, u32(keyBlock))
+  else copyInline(inlineKeyAt(slot))
+  if (flags & BYTES) blocks.setOwner(room, slot)
+  writeValue(slot, room, word)
+  return admit(slot, sign, freshUntil, usableUntil, now)
+}
+
+/** The entry keeps its place, unless the policy names it itself when room has to be made: then it comes in anew. */
+function replaceWeighed(slot: u32, freshUntil: f64, usableUntil: f64, now: f64): i32 {
+  const sign = currentKey()
+  const word = wordOf(sign)
+  const before = weightOf(slot)
+  const weight = nextWeight(word)
+  if (load<u64>(WAITING_KEY_AT) != sign) policy.onHit(slot)
+  store<u64>(WAITING_KEY_AT, sign)
+  store<u32>(INCOMING_AT, 0)
+  const room = roomFor(weight, slot, now)
+  if (room == WAIT && isLive(slot)) return DRAIN_FIRST
+  store<u64>(WAITING_KEY_AT, 0)
+  // Its own victim, so there was no room yet.
+  if (!isLive(slot)) {
+    return removals.removalCount() != 0 ? DRAIN_FIRST : insertWeighed(freshUntil, usableUntil, now)
+  }
+  setSignature(slot, sign)
+  setTimes(slot, freshUntil, usableUntil, now)
+  if (flags & AUTHORITY) partitions.stampWritten(slot)
+  if (flags & BYTES && room != blockOf(slot)) {
+    const bytes = bytesIn(word)
+    if (bytes > INLINE_KEY_BYTES) {
+      copyLong(room + BLOCK_HEADER_BYTES, bytes)
+      setKeyReference(slot, u32(room) + BLOCK_HEADER_BYTES)
+    }
+    blocks.release(blockOf(slot))
+    stats.count(MOVES_AT)
+  }
+  if (!(flags & BYTES)) store<u32>(WEIGHT_AT, load<u32>(WEIGHT_AT) - before)
+  writeValue(slot, room, word)
+  if (weight != before) policy.onResize(slot, before)
+  stats.count(stats.REPLACES)
+  return i32(slot << 3) | REPLACED
+}
+
+function refused(): i32 {
+  stats.count(stats.REFUSALS)
+  return -1
+}
+
+/** What the value of `valueNext` weighs with the key that has this key word. */
+function nextWeight(word: u32): u32 {
+  const bytes = load<u32>(NEXT_VALUE_AT)
+  return flags & BYTES ? blockBytes(keyBytesInBlock(word) + bytes) : bytes
+}
+
+function writeValue(slot: u32, block: usize, word: u32): void {
+  const bytes = load<u32>(NEXT_VALUE_AT)
+  if (!(flags & BYTES)) {
+    setValue(slot, 0, bytes)
+    store<u32>(WEIGHT_AT, load<u32>(WEIGHT_AT) + bytes)
+    return
+  }
+  const at = block + BLOCK_HEADER_BYTES + keyBytesInBlock(word)
+  setValue(slot, at, valueWord(bytes, load<u32>(NEXT_VALUE_AT, 4)))
+  const from = load<u32>(NEXT_VALUE_AT, 8)
+  if (from != 0) memory.copy(at, from, bytes)
+}
+
+/**
+ * Makes room for an entry of `weight`, new or at `slot`: ROOM, or where values lie here its block; NO_ROOM when
+ * there is none in an empty cache; WAIT when the host has to drain first.
+ */
+function roomFor(weight: u32, slot: u32, now: f64): usize {
+  while (true) {
+    const room = hasSlot() || (slot != NONE && isLive(slot)) ? roomNow(weight, slot) : NO_ROOM
+    if (room != NO_ROOM) return room
+    if (load<u32>(SIZE_AT) == 0) return NO_ROOM
+    if (wheel.scheduledCount() == 0 || advance(now, EXPIRY_PER_EVICTION) == 0) {
+      const victim = policy.victim(now)
+      stats.count(stats.EVICTIONS)
+      detach(victim)
+      removals.letGo(victim, removals.EVICTED)
+      free(victim)
+    }
+    if (flags & BYTES ? removals.removalCount() != 0 : removals.isFull()) return WAIT
+    if (slot != NONE && !isLive(slot)) return ROOM
+  }
+}
+
+/** Room for an entry as things are. One whose block has no room behind it gets another before it gives up its own. */
+function roomNow(weight: u32, slot: u32): usize {
+  const isThere = slot != NONE
+  if (!(flags & BYTES)) {
+    const present = u64(load<u32>(WEIGHT_AT)) - (isThere ? weightOf(slot) : 0)
+    return present + weight <= capacity ? ROOM : NO_ROOM
+  }
+  const bytes = weight - BLOCK_HEADER_BYTES
+  if (isThere && blocks.resize(blockOf(slot), bytes)) return blockOf(slot)
+  const block = blocks.allocate(bytes, isThere ? slot : NONE)
+  if (block != 0 || !blocks.isLoose(bytes) || !blocks.gather(bytes)) return block
+  return blocks.allocate(bytes, isThere ? slot : NONE)
+}
+
+function hasSlot(): bool {
+  return load<u32>(FREE_SLOT_AT) != 0 || load<u32>(USED_SLOTS_AT) < maxEntries
 }
 
 function replace(slot: u32, freshUntil: f64, usableUntil: f64, now: f64): i32 {
@@ -308,7 +507,7 @@ function expire(slot: u32): void {
   if (removals.isFull()) return
   stats.count(stats.EXPIRATIONS)
   detach(slot)
-  removals.record(slot, removals.EXPIRED)
+  removals.letGo(slot, removals.EXPIRED)
   free(slot)
 }
 
@@ -318,6 +517,7 @@ function detach(slot: u32): void {
   policy.onRemove(slot)
   if (usableUntilOf(slot) < Infinity) wheel.unschedule(slot)
   store<u32>(SIZE_AT, load<u32>(SIZE_AT) - 1)
+  if (flags & WEIGHED && !(flags & BYTES)) store<u32>(WEIGHT_AT, load<u32>(WEIGHT_AT) - valueWordOf(slot))
 }
 
 function free(slot: u32): void {

@@ -19,7 +19,7 @@
 
 import { hashOf, inlineKeyAt, signatureOf, wordOf } from './entry'
 import { bitsOf, hasCurrentBytes, integerSignature } from './keys'
-import { BUCKET_BYTES, bucketCount, indexAt, indexEnd } from './layout'
+import { BUCKET_BYTES, bucketCount, indexAt, indexEnd, PASSED_BUCKETS_AT } from './layout'
 
 /** Entries that fit a bucket. */
 export const PLACES: u32 = 12
@@ -74,7 +74,7 @@ export function insert(slot: u32, hash: u32): void {
   let bucket = homeOf(hash)
   let free = placesIn(bucket)
   while (free == 0) {
-    setOverflow(bucket, overflowOf(bucket) + 1)
+    pass(bucket, 1)
     bucket = nextOf(bucket)
     free = placesIn(bucket)
   }
@@ -99,7 +99,7 @@ export function remove(slot: u32): void {
       matches &= matches - 1
     }
     assert(overflowOf(bucket) > 0, 'a slot that is removed is in the table')
-    setOverflow(bucket, overflowOf(bucket) - 1)
+    pass(bucket, -1)
     bucket = nextOf(bucket)
   }
 }
@@ -107,6 +107,7 @@ export function remove(slot: u32): void {
 /** Empties the table. */
 export function reset(): void {
   memory.fill(indexAt, 0, indexEnd - indexAt)
+  store<u32>(PASSED_BUCKETS_AT, 0)
 }
 
 function tagOf(hash: u32): u64 {
@@ -154,8 +155,9 @@ function overflowOf(bucket: usize): u32 {
   return load<u32>(bucket, OVERFLOW)
 }
 
-function setOverflow(bucket: usize, value: u32): void {
-  store<u32>(bucket, value, OVERFLOW)
+function pass(bucket: usize, change: u32): void {
+  store<u32>(bucket, overflowOf(bucket) + change, OVERFLOW)
+  store<u32>(PASSED_BUCKETS_AT, load<u32>(PASSED_BUCKETS_AT) + change)
 }
 
 /** For the checker: the slot at a place of bucket number `index`, or -1 when it is empty. */

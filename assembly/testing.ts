@@ -4,6 +4,7 @@
 // and it may pass i64, which arrive as BigInt.
 
 import * as arena from './arena'
+import * as blocks from './blocks'
 import { ANY, inlineKeyAt, retire, setDeadlines, setSignature, signature, wordOf } from './entry'
 import { hashBytes, mixSeed } from './hash'
 import { copyInline, currentKey, stageInteger as stageNumber } from './keys'
@@ -12,6 +13,7 @@ import * as list from './list'
 import * as ghost from './policies/ghost'
 import * as sketch from './policies/sketch'
 import * as table from './table'
+import * as values from './values'
 import * as wheel from './wheel'
 
 export { check, checkArena, checkTable } from './check'
@@ -139,6 +141,27 @@ export function arenaRelease(block: usize, bytes: u32): void {
 
 export function arenaBlockBytes(bytes: u32): u32 {
   return arena.blockBytes(bytes)
+}
+
+/** Where the heap is, and the block of a live slot. */
+export function heapAt(): usize {
+  return layout.heapAt
+}
+
+export function heapEnd(): usize {
+  return layout.heapEnd
+}
+
+export function blockOf(slot: u32): usize {
+  return values.blockOf(slot)
+}
+
+export function freeBytes(): u32 {
+  return blocks.freeBytes()
+}
+
+export function heapGather(bytes: u32): i32 {
+  return i32(blocks.gather(bytes))
 }
 
 export function arenaTop(): u32 {

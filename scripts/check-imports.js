@@ -70,7 +70,9 @@ const contracts = {
 const floors = [
   ['layout'],
   ['entry', 'hash', 'list', 'stats', 'arena', 'policies/marks', 'policies/sketch', 'policies/ghost'],
-  ['keys', 'partitions', 'removals', 'wheel', 'policies/queues'],
+  ['values', 'policies/chance'],
+  ['blocks', 'policies/queues'],
+  ['keys', 'partitions', 'removals', 'wheel'],
   ['policies/lru', 'policies/sieve', 'policies/lazy-tinylfu', 'policies/s3fifo', 'policies/gdsf'],
   ['policies/policy', 'table'],
   ['store'],

@@ -11,10 +11,21 @@
 // small one. Steps are counted modulo 65,536, at least 128 times the reach: by the time a ghost could look
 // young again its cell has been overwritten but for one chance in e^64.
 
-import { GHOST_CELL_BYTES, ghostCells, ghostReach, ghostsAt, POLICY_STATE_AT } from '../layout'
+import {
+  flags,
+  GHOST_CELL_BYTES,
+  ghostCells,
+  ghostReach,
+  ghostsAt,
+  maxEntries,
+  POLICY_STATE_AT,
+  SIZE_AT,
+  WEIGHED,
+} from '../layout'
 
 /** Per table, how many evictions it has noted; u64. */
 const NOTED_AT: u32 = POLICY_STATE_AT + 72
+const LEAST_REACH: u32 = 16
 
 export function reset(table: u32): void {
   store<u64>(notedAt(table), 0)
@@ -34,7 +45,7 @@ export function take(table: u32, hash: u32): bool {
   if (ghost >> 16 != partOf(hash)) return false
   store<u32>(cell, 0)
   const age = (stepOf(load<u64>(notedAt(table))) - ghost) & 0xffff
-  return age <= ghostReach >> stepShift()
+  return age <= reach() >> stepShift()
 }
 
 function notedAt(table: u32): u32 {
@@ -43,6 +54,12 @@ function notedAt(table: u32): u32 {
 
 function cellAt(table: u32, hash: u32): usize {
   return ghostsAt + usize(table * ghostCells + (hash & (ghostCells - 1))) * GHOST_CELL_BYTES
+}
+
+/** Under a budget in bytes, in proportion to the entries there are. */
+function reach(): u32 {
+  if (!(flags & WEIGHED)) return ghostReach
+  return max<u32>(u32((u64(ghostReach) * load<u32>(SIZE_AT)) / maxEntries), LEAST_REACH)
 }
 
 function partOf(hash: u32): u32 {

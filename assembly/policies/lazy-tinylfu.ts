@@ -16,6 +16,9 @@
 // a smaller one. One lost contest in 128 is won nevertheless, if the candidate is asked for often at all: nobody
 // can freeze the main area by making its entries look hot.
 //
+// Under a budget in bytes queues, window and limits are in bytes, and the contest is still one of frequencies:
+// that answers most bytes from the cache (docs/decisions/0017). Then one write may need several victims.
+//
 // The work of a write is bounded: two ghosts, the units of a few entries, two estimates, and GUARD second
 // chances. Expiry and deletion leave no ghost, as they say nothing about the window.
 //
@@ -24,17 +27,17 @@
 // by ghosts from Megiddo and Modha, ARC (FAST 2003). Measured in docs/decisions/0017.
 
 import { hashOf, usableUntilOf } from '../entry'
-import { maxEntries, POLICY_STATE_AT, recencyAt, SEED_AT } from '../layout'
+import { capacity, INCOMING_AT, POLICY_STATE_AT, REFUSED_ADMISSIONS_AT, recencyAt } from '../layout'
 import { nextThrough } from '../list'
+import { count as countIn } from '../stats'
+import * as chance from './chance'
 import * as ghost from './ghost'
 import { markOf, setMark } from './marks'
 import * as queues from './queues'
 import * as sketch from './sketch'
 
-/** How many entries the window may have; u32. */
+/** What the window may hold, in entries or bytes; u32. */
 const TARGET_AT: u32 = POLICY_STATE_AT + 16
-/** The generator's state; u32, never 0. */
-const RANDOM_AT: u32 = POLICY_STATE_AT + 20
 
 const PROTECTED: u32 = 0
 const PROBATION: u32 = 1
@@ -61,17 +64,16 @@ export function reset(): void {
   sketch.reset()
   ghost.reset(REJECTED)
   ghost.reset(DISPLACED)
-  setTarget(max<u32>(maxEntries / 10, 1))
-  const seed = load<u32>(SEED_AT)
-  store<u32>(RANDOM_AT, seed == 0 ? 0x9e37_79b9 : seed)
+  setTarget(max<u32>(capacity / 10, 1))
+  chance.reset()
 }
 
 export function onArrival(hash: u32): void {
   if (ghost.take(REJECTED, hash)) {
-    setTarget(min(target() + 1, greatestTarget()))
+    setTarget(u32(min(u64(target()) + incoming(), u64(greatestTarget()))))
     trimProtected(GUARD)
   } else if (ghost.take(DISPLACED, hash)) {
-    setTarget(max(target() - 1, leastTarget()))
+    setTarget(u32(max(i64(target()) - i64(incoming()), i64(leastTarget()))))
   }
   sketch.add(hash, 1)
 }
@@ -81,7 +83,7 @@ export function onArrival(hash: u32): void {
  * and so its tail is never the new one: with room for a single entry the old one leaves.
  */
 export function victim(now: f64): u32 {
-  while (queues.lengthOf(WINDOW) >= target()) {
+  while (queues.lengthOf(WINDOW) != 0 && (isWindowFull() || isMainEmpty())) {
     const candidate = queues.tailOf(WINDOW)
     if (isExpired(candidate, now)) return candidate
     if (settle(candidate) < PROMOTE) return loser(candidate, now)
@@ -94,7 +96,19 @@ export function victim(now: f64): u32 {
 export function onInsert(slot: u32): void {
   setMark(slot, 0)
   queues.enter(slot, WINDOW)
-  while (queues.lengthOf(WINDOW) > target()) {
+  trimWindow()
+}
+
+/** An entry was written again and weighs something else. */
+export function onResize(slot: u32, weightBefore: u32): void {
+  queues.reweigh(slot, weightBefore)
+  trimWindow()
+  trimProtected(GUARD)
+}
+
+/** The newest entry stays in the window, whatever it weighs. */
+function trimWindow(): void {
+  while (queues.lengthOf(WINDOW) > target() && !queues.isSingle(WINDOW)) {
     const candidate = queues.tailOf(WINDOW)
     settle(candidate)
     queues.move(candidate, PROBATION)
@@ -113,7 +127,7 @@ export function nextOlder(slot: u32): u32 {
 /** The contest at the window's tail: who of `candidate` and the coldest resident has to leave. */
 function loser(candidate: u32, now: f64): u32 {
   // The whole cache is window only where it has a single entry.
-  if (queues.lengthOf(PROBATION) + queues.lengthOf(PROTECTED) != 0) {
+  if (!isMainEmpty()) {
     const resident = coldest(now)
     if (isExpired(resident, now) || wins(hashOf(candidate), hashOf(resident))) {
       queues.move(candidate, PROBATION)
@@ -121,13 +135,14 @@ function loser(candidate: u32, now: f64): u32 {
     }
   }
   ghost.note(REJECTED, hashOf(candidate))
+  countIn(REFUSED_ADMISSIONS_AT)
   return candidate
 }
 
 function wins(candidate: u32, resident: u32): bool {
   const frequency = sketch.estimate(candidate)
   if (frequency > sketch.estimate(resident)) return true
-  return frequency >= FREQUENT && random() >> (32 - CHANCE_BITS) == 0
+  return frequency >= FREQUENT && chance.random() >> (32 - CHANCE_BITS) == 0
 }
 
 function displaced(slot: u32, now: f64): u32 {
@@ -184,34 +199,37 @@ function isExpired(slot: u32, now: f64): bool {
   return usableUntilOf(slot) <= now
 }
 
-/** Source: Marsaglia, Xorshift RNGs (2003), 13-17-5. */
-function random(): u32 {
-  let state = load<u32>(RANDOM_AT)
-  state ^= state << 13
-  state ^= state >> 17
-  state ^= state << 5
-  store<u32>(RANDOM_AT, state)
-  return state
+function isWindowFull(): bool {
+  return u64(queues.lengthOf(WINDOW)) + incoming() > target()
+}
+
+function isMainEmpty(): bool {
+  return queues.lengthOf(PROBATION) + queues.lengthOf(PROTECTED) == 0
+}
+
+/** What the entry that is about to come weighs. */
+function incoming(): u64 {
+  return load<u32>(INCOMING_AT)
 }
 
 function target(): u32 {
   return load<u32>(TARGET_AT)
 }
 
-function setTarget(entries: u32): void {
-  store<u32>(TARGET_AT, entries)
+function setTarget(weight: u32): void {
+  store<u32>(TARGET_AT, weight)
 }
 
 function protectedLimit(): u32 {
-  return u32((u64(maxEntries - target()) * 4) / 5)
+  return u32((u64(capacity - target()) * 4) / 5)
 }
 
 function leastTarget(): u32 {
-  return max<u32>(maxEntries / 100, 1)
+  return max<u32>(capacity / 100, 1)
 }
 
 function greatestTarget(): u32 {
-  return max<u32>(u32((u64(maxEntries) * 95) / 100), 1)
+  return max<u32>(u32((u64(capacity) * 95) / 100), 1)
 }
 
 /** For the checker: the window keeps to its target, the target to its bounds, the protected queue to its share. */
@@ -219,7 +237,7 @@ export function isSound(): bool {
   return (
     target() >= leastTarget() &&
     target() <= greatestTarget() &&
-    queues.lengthOf(WINDOW) <= target() &&
+    (queues.lengthOf(WINDOW) <= target() || queues.isSingle(WINDOW)) &&
     queues.lengthOf(PROTECTED) <= protectedLimit()
   )
 }

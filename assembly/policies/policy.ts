@@ -7,32 +7,37 @@
 //
 //   reset()          forget every entry; the policy's memory is zero
 //   onArrival(hash)  a key that is not here is about to come
-//   victim(now)      which entry leaves so that it can, in a full cache. What a policy remembers of evicted
+//   victim(now)      which entry leaves so that it can, in a full cache; under a budget in bytes again and again,
+//                    until there is room. What a policy remembers of evicted
 //                    keys is noted here, since onRemove does not say why. An entry that is past its
 //                    deadline leaves without a contest and is not remembered
 //   onInsert(slot)   it has come; its hash is in its record
 //   onHit(slot)      it was read, written again or touched
+//   onResize(slot, weightBefore)   it was written again and weighs something else (values.ts)
 //   onRemove(slot)   it leaves, for whatever reason; the record is still whole
 //   nextOlder(slot)  a walk over all entries, the one to keep longest first; -1 starts and ends it
 
 import { hashOf, policyByteOf } from '../entry'
-import { LAZY_TINYLFU, LRU, marksAt, policyEnd, policyNumber, S3FIFO, SIEVE } from '../layout'
+import { GDSF, LAZY_TINYLFU, LRU, marksAt, policyEnd, policyNumber, S3FIFO, SIEVE } from '../layout'
+import * as gdsf from './gdsf'
 import * as lazyTinyLfu from './lazy-tinylfu'
 import * as lru from './lru'
 import * as marks from './marks'
+import * as queues from './queues'
 import * as s3fifo from './s3fifo'
 import * as sieve from './sieve'
 import * as sketch from './sketch'
 
 export function isKnown(policy: u32): bool {
-  return policy <= S3FIFO
+  return policy <= GDSF
 }
 
 export function reset(): void {
   if (policyNumber == LRU) lru.reset()
   else if (policyNumber == LAZY_TINYLFU) lazyTinyLfu.reset()
   else if (policyNumber == SIEVE) sieve.reset()
-  else s3fifo.reset()
+  else if (policyNumber == S3FIFO) s3fifo.reset()
+  else gdsf.reset()
 }
 
 /** As `reset`, in memory that has been used. */
@@ -49,14 +54,16 @@ export function onArrival(hash: u32): void {
 export function victim(now: f64): u32 {
   if (policyNumber == LRU) return lru.victim()
   if (policyNumber == LAZY_TINYLFU) return lazyTinyLfu.victim(now)
-  return policyNumber == SIEVE ? sieve.victim(now) : s3fifo.victim(now)
+  if (policyNumber == SIEVE) return sieve.victim(now)
+  return policyNumber == S3FIFO ? s3fifo.victim(now) : gdsf.victim(now)
 }
 
 export function onInsert(slot: u32): void {
   if (policyNumber == LRU) lru.onInsert(slot)
   else if (policyNumber == LAZY_TINYLFU) lazyTinyLfu.onInsert(slot)
   else if (policyNumber == SIEVE) sieve.onInsert(slot)
-  else s3fifo.onInsert(slot)
+  else if (policyNumber == S3FIFO) s3fifo.onInsert(slot)
+  else gdsf.onInsert(slot)
 }
 
 export function onHit(slot: u32): void {
@@ -68,13 +75,19 @@ export function onRemove(slot: u32): void {
   if (policyNumber == LRU) lru.onRemove(slot)
   else if (policyNumber == LAZY_TINYLFU) lazyTinyLfu.onRemove(slot)
   else if (policyNumber == SIEVE) sieve.onRemove(slot)
-  else s3fifo.onRemove(slot)
+  else if (policyNumber == S3FIFO) s3fifo.onRemove(slot)
+}
+
+export function onResize(slot: u32, weightBefore: u32): void {
+  if (policyNumber == LAZY_TINYLFU) lazyTinyLfu.onResize(slot, weightBefore)
+  else if (policyNumber == S3FIFO) queues.reweigh(slot, weightBefore)
 }
 
 export function nextOlder(slot: u32): u32 {
   if (policyNumber == LRU) return lru.nextOlder(slot)
   if (policyNumber == LAZY_TINYLFU) return lazyTinyLfu.nextOlder(slot)
-  return policyNumber == SIEVE ? sieve.nextOlder(slot) : s3fifo.nextOlder(slot)
+  if (policyNumber == SIEVE) return sieve.nextOlder(slot)
+  return policyNumber == S3FIFO ? s3fifo.nextOlder(slot) : gdsf.nextOlder(slot)
 }
 
 /**
@@ -90,11 +103,13 @@ export function stateOf(slot: u32): u32 {
 
 /** How many hits of an entry are told apart, where hits leave marks. */
 export function markLimit(): u32 {
+  if (policyNumber == GDSF) return gdsf.MARK_LIMIT
   return policyNumber == SIEVE ? sieve.MARK_LIMIT : s3fifo.MARK_LIMIT
 }
 
-/** For the checker: how many queues there are. With more than one, an entry says which it is in. */
+/** For the checker: how many queues there are. With more than one, an entry says which it is in; `gdsf` has none. */
 export function queueCount(): u32 {
+  if (policyNumber == GDSF) return 0
   if (policyNumber == LAZY_TINYLFU) return lazyTinyLfu.QUEUES
   return policyNumber == S3FIFO ? s3fifo.QUEUES : 1
 }

@@ -11,8 +11,9 @@
 // one entry, so the main queue may be longer until the next eviction, which then takes from it.
 
 import { hashOf, usableUntilOf } from '../entry'
-import { maxEntries, POLICY_STATE_AT, recencyAt } from '../layout'
+import { capacity, POLICY_STATE_AT, REFUSED_ADMISSIONS_AT, recencyAt } from '../layout'
 import { nextThrough } from '../list'
+import { count as countIn } from '../stats'
 import * as ghost from './ghost'
 import { markOf, setMark } from './marks'
 import * as queues from './queues'
@@ -48,12 +49,14 @@ export function onRemove(slot: u32): void {
 }
 
 export function victim(now: f64): u32 {
-  if (queues.lengthOf(SMALL) >= smallLimit()) {
+  // Under a budget in bytes one entry may be larger than what is left in the main queue.
+  if (queues.lengthOf(SMALL) >= smallLimit() || queues.lengthOf(MAIN) == 0) {
     while (queues.lengthOf(SMALL) != 0) {
       const slot = queues.tailOf(SMALL)
       if (usableUntilOf(slot) <= now) return slot
       if (markOf(slot) < PROMOTE) {
         ghost.note(GHOSTS, hashOf(slot))
+        countIn(REFUSED_ADMISSIONS_AT)
         return slot
       }
       setMark(slot, 0)
@@ -75,5 +78,5 @@ export function nextOlder(slot: u32): u32 {
 }
 
 function smallLimit(): u32 {
-  return max<u32>(maxEntries / 10, 1)
+  return max<u32>(capacity / 10, 1)
 }

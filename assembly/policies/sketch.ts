@@ -15,12 +15,15 @@
 // by halving from Einziger, Friedman and Manes, TinyLFU (2017); one line per key as in Caffeine.
 
 import {
+  flags,
   maxEntries,
   POLICY_STATE_AT,
+  SIZE_AT,
   SKETCH_BLOCK_BYTES,
   sketchAgesAt,
   sketchAt,
   sketchBlocks,
+  WEIGHED,
 } from '../layout'
 
 /** Units added since the last halving; u32. */
@@ -32,6 +35,7 @@ export const MOST: u32 = 15
 const ROWS: u32 = 4
 const ROW_BYTES = 16
 const UNITS_PER_ENTRY: u32 = 10
+const LEAST_ENTRIES: u32 = 16
 
 export function reset(): void {
   store<u32>(UNITS_AT, 0)
@@ -52,9 +56,14 @@ export function add(hash: u32, units: u32): void {
     store<u32>(word, (value & ~(MOST << shift)) | (raised << shift))
   }
   const added = load<u32>(UNITS_AT) + units
-  const isFull = added >= UNITS_PER_ENTRY * maxEntries
+  const isFull = added >= UNITS_PER_ENTRY * entries()
   store<u32>(UNITS_AT, isFull ? 0 : added)
   if (isFull) store<u32>(AGE_AT, load<u32>(AGE_AT) + 1)
+}
+
+/** Under a budget in bytes, as many as there are: there may be room for far more small ones. */
+function entries(): u32 {
+  return flags & WEIGHED ? max<u32>(load<u32>(SIZE_AT), LEAST_ENTRIES) : maxEntries
 }
 
 /** How often the key was counted, or more; at most 15. */

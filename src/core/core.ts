@@ -117,7 +117,7 @@ export class Core {
     // Before `create`, which makes the hash of this instance out of it.
     new Uint8Array(core.memory.buffer).set(random.bytes(SEED_BYTES), core.SEED_AT.value)
     const flags = (reportsKeys ? REPORT_KEYS : 0) | (partitions > 0 ? AUTHORITY : 0)
-    if (core.create(maxEntries, policyNumbers[policy], flags, partitions) !== 0) {
+    if (core.create(maxEntries, policyNumbers[policy], flags, partitions, 0) !== 0) {
       throw new RangeError(`maxEntries: the engine refused the memory that ${maxEntries} entries take`)
     }
     this.#exports = core

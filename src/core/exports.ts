@@ -16,7 +16,7 @@ export interface CoreExports {
   readonly STATS_AT: WebAssembly.Global
 
   /** `0`, or `-1` when the engine refused the memory; `-2` for sizes that make no sense. */
-  create(maxEntries: number, policy: number, flags: number, partitions: number): number
+  create(maxEntries: number, policy: number, flags: number, partitions: number, maxBytes: number): number
   scratchAt(): number
   removalsAt(): number
 
@@ -62,6 +62,14 @@ export interface CoreExports {
   isLive(slot: number): number
   isHidden(slot: number): number
   policyState(slot: number): number
+
+  // Caches with a budget in bytes.
+  valueNext(bytes: number, kind: number, from: number): void
+  valuesAt(): number
+  lend(slot: number): number
+  unlend(block: number): void
+  largestFree(): number
+  regionAt(number: number): number
 
   // Caches with an authority.
   stampNext(partition: number, epochIndex: number, asOf: number, tagSequence: number): void

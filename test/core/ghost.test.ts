@@ -90,7 +90,11 @@ test('random notes and takes agree with a Map', () => {
   for (const maxEntries of [1, 8, 200, 5_000]) {
     const random = new SeededRandom(SEED + maxEntries)
     const core = open(maxEntries)
-    const model = new GhostModel(Math.max(16, Math.floor(maxEntries / 8)), (key) => key)
+    const model = new GhostModel(Math.max(16, Math.floor(maxEntries / 8)), {
+      hashOf: (key) => key,
+      maxEntries,
+      size: undefined,
+    })
     const hashes = Array.from({ length: maxEntries + 30 }, () => random.bits())
     for (let step = 0; step < 20_000; step++) {
       const hash = random.pick(hashes)

@@ -10,7 +10,13 @@ export interface Core {
   readonly SIZE_AT: WebAssembly.Global
   readonly REMOVAL_COUNT_AT: WebAssembly.Global
   readonly STATS_AT: WebAssembly.Global
-  create(maxEntries: number, policy: number, flags: number, partitions: number): number
+  create(maxEntries: number, policy: number, flags: number, partitions: number, maxBytes: number): number
+  valueNext(bytes: number, kind: number, from: number): void
+  valuesAt(): number
+  lend(slot: number): number
+  unlend(block: number): void
+  largestFree(): number
+  regionAt(number: number): number
   scratchAt(): number
   removalsAt(): number
   stage(length: number, encoding: number): void
@@ -100,6 +106,11 @@ export interface TestingCore extends Core {
   arenaRelease(block: number, bytes: number): void
   arenaBlockBytes(bytes: number): number
   arenaTop(): number
+  heapAt(): number
+  heapEnd(): number
+  blockOf(slot: number): number
+  freeBytes(): number
+  heapGather(bytes: number): number
 }
 
 export const LATIN1 = 0
@@ -108,6 +119,8 @@ export const INTEGER = 2
 
 export const REPORT_KEYS = 1
 export const AUTHORITY = 2
+export const WEIGHED = 4
+export const BYTES = 8
 
 /** Counters at STATS_AT, in their order. */
 export const counters = [
@@ -133,15 +146,20 @@ export const hasStringBuiltins = !WebAssembly.Module.imports(compile('core')).so
   ({ module }) => module === 'wasm:js-string',
 )
 
-/** The numbers of the policies in assembly/layout.ts. */
+/** The numbers of the policies in assembly/layout.ts that count entries. */
 export const policies = { lru: 0, 'lazy-tinylfu': 1, sieve: 2, s3fifo: 3 } as const
+
+/** The same of those that there are under a budget in bytes. */
+export const budgetPolicies = { ...policies, gdsf: 4 } as const
 
 export interface CoreOptions {
   maxEntries: number
   /** @defaultValue `'lru'` */
-  policy?: keyof typeof policies
+  policy?: keyof typeof budgetPolicies
   flags?: number
   partitions?: number
+  /** With WEIGHED. */
+  maxBytes?: number
   /** What the host writes at SEED_AT: seed and four secrets. */
   seed?: readonly bigint[]
   /** The engine is expected to refuse, so the cache is not there yet. */
@@ -183,9 +201,10 @@ function abort(_message: number, _file: number, line: number, column: number): n
 }
 
 function created<C extends Core>(core: C, options: CoreOptions): C {
-  const { maxEntries, policy = 'lru', flags = 0, partitions = 0, seed = [], isRefused = false } = options
+  const { maxEntries, policy = 'lru', flags = 0, partitions = 0, maxBytes = 0 } = options
+  const { seed = [], isRefused = false } = options
   new BigUint64Array(core.memory.buffer, core.SEED_AT.value, 5).set(seed)
-  const answer = core.create(maxEntries, policies[policy], flags, partitions)
+  const answer = core.create(maxEntries, budgetPolicies[policy], flags, partitions, maxBytes)
   if (answer !== (isRefused ? -1 : 0)) throw new Error(`create answered ${answer}`)
   return core
 }

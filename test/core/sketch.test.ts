@@ -70,7 +70,7 @@ test('random counting agrees with a Map of counters that is halved at once', () 
   for (const maxEntries of [1, 3, 8, 9, 100, 777]) {
     const random = new SeededRandom(SEED + maxEntries)
     const core = open(maxEntries)
-    const model = new SketchModel(maxEntries, (key) => key)
+    const model = new SketchModel({ hashOf: (key) => key, maxEntries, size: undefined })
     const hashes = Array.from({ length: maxEntries * 3 + 5 }, () => random.bits())
     for (let step = 0; step < 20_000; step++) {
       const hash = random.pick(hashes)

@@ -25,7 +25,7 @@ describe('creating', () => {
   test('an instance serves one cache: a second is refused and leaves the first as it was', () => {
     const core = openCore({ maxEntries: 1 })
     set(core, 'a')
-    expect(core.create(1, 0, 0, 0)).toBe(-2)
+    expect(core.create(1, 0, 0, 0, 0)).toBe(-2)
     expect(keysOf(core)).toEqual(['a'])
     expect(core.check()).toBe(0)
   })
@@ -343,14 +343,14 @@ describe('memory', () => {
   test('a cache beyond 4 GiB is refused before the engine is asked', () => {
     const core = openCore({ maxEntries: 2 ** 26 - 1, isRefused: true })
     expect(core.memory.buffer.byteLength).toBe(65_536)
-    expect(core.create(2 ** 26, 0, 0, 0)).toBe(-2)
-    expect(core.create(0, 0, 0, 0)).toBe(-2)
-    expect(core.create(10, 99, 0, 0)).toBe(-2)
+    expect(core.create(2 ** 26, 0, 0, 0, 0)).toBe(-2)
+    expect(core.create(0, 0, 0, 0, 0)).toBe(-2)
+    expect(core.create(10, 99, 0, 0, 0)).toBe(-2)
   })
 
   test('create answers -1 when the memory cannot be had, and a smaller cache can follow', () => {
     const core = openTestingCore({ maxEntries: 2 ** 20, isRefused: true }, 64)
-    expect(core.create(10, 0, 0, 0)).toBe(0)
+    expect(core.create(10, 0, 0, 0, 0)).toBe(0)
     set(core, 'a')
     expect(core.check()).toBe(0)
   })

@@ -278,6 +278,9 @@ class Run {
   #newModel(): PolicyModel {
     return new models[this.#policy]({
       maxEntries: this.#maxEntries,
+      capacity: this.#maxEntries,
+      weightOf: () => 1,
+      size: undefined,
       seed: this.#seed,
       hashOf: (key) => this.#hashes.get(key) as number,
       isExpired: (key) => this.#isExpired(key),

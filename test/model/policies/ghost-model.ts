@@ -1,4 +1,4 @@
-import type { Key } from './policy-model.ts'
+import type { Key, ModelOptions } from './policy-model.ts'
 
 interface Ghost {
   readonly tag: number
@@ -11,13 +11,13 @@ export class GhostModel {
   readonly #reach: number
   readonly #cells: number
   readonly #stepSize: number
-  readonly #hashOf: (key: Key) => number
+  readonly #options: Pick<ModelOptions, 'hashOf' | 'maxEntries' | 'size'>
   readonly #ghosts = new Map<number, Ghost>()
   #noted = 0
 
-  constructor(reach: number, hashOf: (key: Key) => number) {
+  constructor(reach: number, options: Pick<ModelOptions, 'hashOf' | 'maxEntries' | 'size'>) {
     this.#reach = reach
-    this.#hashOf = hashOf
+    this.#options = options
     this.#cells = 1
     while (this.#cells < reach * 2) this.#cells *= 2
     this.#stepSize = 1
@@ -33,7 +33,12 @@ export class GhostModel {
     const ghost = this.#ghosts.get(this.#cellOf(key))
     if (ghost?.tag !== this.#tagOf(key)) return false
     this.#ghosts.delete(this.#cellOf(key))
-    return this.#step() - ghost.step <= Math.floor(this.#reach / this.#stepSize)
+    return this.#step() - ghost.step <= Math.floor(this.#reachNow() / this.#stepSize)
+  }
+
+  #reachNow(): number {
+    const { size, maxEntries } = this.#options
+    return size === undefined ? this.#reach : Math.max(16, Math.floor((this.#reach * size()) / maxEntries))
   }
 
   #step(): number {
@@ -41,10 +46,10 @@ export class GhostModel {
   }
 
   #cellOf(key: Key): number {
-    return this.#hashOf(key) % this.#cells
+    return this.#options.hashOf(key) % this.#cells
   }
 
   #tagOf(key: Key): number {
-    return Math.floor(this.#hashOf(key) / 65_536) || 1
+    return Math.floor(this.#options.hashOf(key) / 65_536) || 1
   }
 }

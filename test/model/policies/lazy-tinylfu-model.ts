@@ -1,9 +1,17 @@
 // lazy-tinylfu as its pseudo-code says it: a new entry goes into the window first, and then room is made until
 // window and cache have the size they should have. The core chooses the victim before the new entry is there, so
-// that its slot can be used again; that both agree shows that this makes no difference.
+// that its slot can be used again; that both agree shows that this makes no difference. Under a budget in bytes, where
+// the number of victims is for the heap to say, the model names them one by one as the core does.
 
 import { GhostModel } from './ghost-model.ts'
-import { type Key, type ModelOptions, type PolicyModel, takeOut } from './policy-model.ts'
+import {
+  type BudgetModel,
+  type Key,
+  type ModelOptions,
+  type PolicyModel,
+  takeOut,
+  weightIn,
+} from './policy-model.ts'
 import { SketchModel } from './sketch-model.ts'
 
 const MAX_REFERENCES = 3
@@ -11,7 +19,7 @@ const PROMOTE = 2
 const GUARD = 16
 
 /** Lazy TinyLFU, slowly. */
-export class LazyTinyLfuModel implements PolicyModel {
+export class LazyTinyLfuModel implements PolicyModel, BudgetModel {
   readonly #options: ModelOptions
   readonly #leastTarget: number
   readonly #greatestTarget: number
@@ -27,15 +35,15 @@ export class LazyTinyLfuModel implements PolicyModel {
   #random: number
 
   constructor(options: ModelOptions) {
-    const { maxEntries, seed, hashOf } = options
+    const { maxEntries, capacity, seed } = options
     this.#options = options
-    this.#leastTarget = Math.max(1, Math.floor(maxEntries / 100))
-    this.#greatestTarget = Math.max(1, Math.floor((maxEntries * 95) / 100))
-    this.#target = Math.max(1, Math.floor(maxEntries / 10))
-    this.#sketch = new SketchModel(maxEntries, hashOf)
+    this.#leastTarget = Math.max(1, Math.floor(capacity / 100))
+    this.#greatestTarget = Math.max(1, Math.floor((capacity * 95) / 100))
+    this.#target = Math.max(1, Math.floor(capacity / 10))
+    this.#sketch = new SketchModel(options)
     const reach = Math.max(16, Math.floor(maxEntries / 8))
-    this.#rejected = new GhostModel(reach, hashOf)
-    this.#displaced = new GhostModel(reach, hashOf)
+    this.#rejected = new GhostModel(reach, options)
+    this.#displaced = new GhostModel(reach, options)
     this.#random = seed === 0 ? 0x9e3779b9 : seed
   }
 
@@ -48,14 +56,46 @@ export class LazyTinyLfuModel implements PolicyModel {
     this.#references.delete(key)
   }
 
-  insert(key: Key, expired: readonly Key[]): Key | undefined {
+  arrive(key: Key): void {
+    const weight = this.#options.weightOf(key)
     if (this.#rejected.take(key)) {
-      this.#target = Math.min(this.#greatestTarget, this.#target + 1)
+      this.#target = Math.min(this.#greatestTarget, this.#target + weight)
       this.#trimProtected({ left: GUARD })
     } else if (this.#displaced.take(key)) {
-      this.#target = Math.max(this.#leastTarget, this.#target - 1)
+      this.#target = Math.max(this.#leastTarget, this.#target - weight)
     }
     this.#sketch.add(key, 1)
+  }
+
+  victim(incoming: number): Key {
+    const isMainEmpty = () => this.#probation.length + this.#protected.length === 0
+    while (
+      this.#window.length > 0 &&
+      (this.#weightOf(this.#window) + incoming > this.#target || isMainEmpty())
+    ) {
+      const candidate = this.#window.at(-1) as Key
+      if (this.#options.isExpired(candidate)) return this.#free(candidate)
+      const isHot = this.#referencesOf(candidate) >= PROMOTE
+      this.#settle(candidate)
+      if (!isHot) return this.#contest(candidate, isMainEmpty())
+      this.#window.pop()
+      this.#probation.unshift(candidate)
+    }
+    return this.#displace(this.#coldest())
+  }
+
+  enter(key: Key): void {
+    this.#window.unshift(key)
+    this.#trimWindow()
+  }
+
+  resize(_key: Key): void {
+    this.#trimWindow()
+    this.#trimProtected({ left: GUARD })
+  }
+
+  insert(key: Key, expired: readonly Key[]): Key | undefined {
+    this.arrive(key)
     for (const old of expired) this.remove(old)
     this.#window.unshift(key)
     const evicted: Key[] = []
@@ -76,7 +116,7 @@ export class LazyTinyLfuModel implements PolicyModel {
   }
 
   #makeRoom(): Key | undefined {
-    if (this.#window.length <= this.#target) return this.#displace(this.#victim())
+    if (this.#window.length <= this.#target) return this.#displace(this.#coldest())
     const candidate = this.#window.at(-1) as Key
     if (this.#size > this.#options.maxEntries && this.#options.isExpired(candidate)) {
       return this.#free(candidate)
@@ -89,7 +129,7 @@ export class LazyTinyLfuModel implements PolicyModel {
       return undefined
     }
     if (this.#probation.length + this.#protected.length > 0) {
-      const victim = this.#victim()
+      const victim = this.#coldest()
       if (this.#options.isExpired(victim) || this.#wins(candidate, victim)) {
         this.#displace(victim)
         this.#probation.unshift(candidate)
@@ -98,6 +138,32 @@ export class LazyTinyLfuModel implements PolicyModel {
     }
     this.#rejected.note(candidate)
     return this.#free(candidate)
+  }
+
+  /** The loser of the contest at the window's tail has left. */
+  #contest(candidate: Key, isMainEmpty: boolean): Key {
+    if (!isMainEmpty) {
+      const resident = this.#coldest()
+      if (this.#options.isExpired(resident) || this.#wins(candidate, resident)) {
+        takeOut([this.#window], candidate)
+        this.#probation.unshift(candidate)
+        return this.#displace(resident)
+      }
+    }
+    this.#rejected.note(candidate)
+    return this.#free(candidate)
+  }
+
+  #trimWindow(): void {
+    while (this.#weightOf(this.#window) > this.#target && this.#window.length > 1) {
+      const candidate = this.#window.pop() as Key
+      this.#settle(candidate)
+      this.#probation.unshift(candidate)
+    }
+  }
+
+  #weightOf(queue: readonly Key[]): number {
+    return weightIn(queue, this.#options.weightOf)
   }
 
   #wins(candidate: Key, victim: Key): boolean {
@@ -115,7 +181,7 @@ export class LazyTinyLfuModel implements PolicyModel {
     return key
   }
 
-  #victim(): Key {
+  #coldest(): Key {
     const chances = { left: GUARD }
     for (;;) {
       if (this.#probation.length === 0) {
@@ -133,8 +199,8 @@ export class LazyTinyLfuModel implements PolicyModel {
   }
 
   #trimProtected(chances: { left: number }): void {
-    const limit = Math.floor(((this.#options.maxEntries - this.#target) * 4) / 5)
-    while (this.#protected.length > limit) this.#demote(chances)
+    const limit = Math.floor(((this.#options.capacity - this.#target) * 4) / 5)
+    while (this.#weightOf(this.#protected) > limit) this.#demote(chances)
   }
 
   #demote(chances: { left: number }): void {

@@ -1,13 +1,19 @@
-import type { Key, ModelOptions, PolicyModel } from './policy-model.ts'
+import {
+  type BudgetModel,
+  insertByVictim,
+  type Key,
+  type ModelOptions,
+  type PolicyModel,
+} from './policy-model.ts'
 
 /** A Map in order of use. */
-export class LruModel implements PolicyModel {
-  readonly #maxEntries: number
+export class LruModel implements PolicyModel, BudgetModel {
+  readonly #options: ModelOptions
   /** From the oldest use to the newest. */
   readonly #keys = new Set<Key>()
 
-  constructor({ maxEntries }: ModelOptions) {
-    this.#maxEntries = maxEntries
+  constructor(options: ModelOptions) {
+    this.#options = options
   }
 
   hit(key: Key): void {
@@ -20,12 +26,22 @@ export class LruModel implements PolicyModel {
   }
 
   insert(key: Key, expired: readonly Key[]): Key | undefined {
-    for (const old of expired) this.remove(old)
-    const [oldest] = this.#keys.size === this.#maxEntries ? this.#keys : []
-    if (oldest !== undefined) this.#keys.delete(oldest)
-    this.#keys.add(key)
-    return oldest
+    return insertByVictim(this, key, expired, this.#options)
   }
+
+  arrive(): void {}
+
+  victim(): Key {
+    const [oldest] = this.#keys
+    this.#keys.delete(oldest as Key)
+    return oldest as Key
+  }
+
+  enter(key: Key): void {
+    this.#keys.add(key)
+  }
+
+  resize(): void {}
 
   keys(): Key[] {
     return [...this.#keys].reverse()

@@ -7,7 +7,14 @@ export type Key = number
 
 /** What a model is made of. */
 export interface ModelOptions {
+  /** Entries that there are slots for. */
   maxEntries: number
+  /** What residents may weigh together: `maxEntries` where each weighs 1. */
+  capacity: number
+  /** What a resident weighs now, or the key that comes. */
+  weightOf: (key: Key) => number
+  /** Under a budget in bytes, how many residents there are; sketch and ghosts go by it. */
+  size: (() => number) | undefined
   /** The low 32 bits of what the host wrote at SEED_AT. */
   seed: number
   /** The 32 bits of a key's hash that the core keeps. */
@@ -29,6 +36,37 @@ export interface PolicyModel {
   insert(key: Key, expired: readonly Key[]): Key | undefined
   /** Residents, those to keep longest first. */
   keys(): Key[]
+}
+
+/** What a policy is asked under a budget in bytes, where one key may need several victims, or none. */
+export interface BudgetModel extends Omit<PolicyModel, 'insert'> {
+  /** A key that is not resident is about to come. */
+  arrive(key: Key): void
+  /** The resident that leaves next, for room for something of this weight. It has left. */
+  victim(incoming: number): Key
+  /** The key has come. */
+  enter(key: Key): void
+  /** A resident was written again, and weighs something else. */
+  resize(key: Key): void
+}
+
+/** What the residents in a queue weigh together. */
+export function weightIn(queue: readonly Key[], weightOf: (key: Key) => number): number {
+  return queue.reduce((weight, key) => weight + weightOf(key), 0)
+}
+
+/** `insert` for a policy that names its victim before the new entry is there. */
+export function insertByVictim(
+  model: BudgetModel,
+  key: Key,
+  expired: readonly Key[],
+  { capacity }: ModelOptions,
+): Key | undefined {
+  model.arrive(key)
+  for (const old of expired) model.remove(old)
+  const evicted = model.keys().length === capacity ? model.victim(1) : undefined
+  model.enter(key)
+  return evicted
 }
 
 /** Takes `key` out of the one of `queues` that it is in. */

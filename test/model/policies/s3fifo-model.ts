@@ -1,20 +1,30 @@
 import { GhostModel } from './ghost-model.ts'
-import { type Key, type ModelOptions, type PolicyModel, takeOut } from './policy-model.ts'
+import {
+  type BudgetModel,
+  insertByVictim,
+  type Key,
+  type ModelOptions,
+  type PolicyModel,
+  takeOut,
+  weightIn,
+} from './policy-model.ts'
 
-/** S3-FIFO as in algorithm 1 of Yang et al., SOSP 2023, with one eviction for one insert. */
-export class S3FifoModel implements PolicyModel {
+/** S3-FIFO as in algorithm 1 of Yang et al., SOSP 2023, with as many evictions as an insert needs. */
+export class S3FifoModel implements PolicyModel, BudgetModel {
   readonly #options: ModelOptions
-  readonly #smallEntries: number
+  readonly #smallLimit: number
   /** The head first. */
   readonly #small: Key[] = []
   readonly #main: Key[] = []
   readonly #ghosts: GhostModel
+  #isKnown = false
   readonly #frequency = new Map<Key, number>()
 
   constructor(options: ModelOptions) {
     this.#options = options
-    this.#smallEntries = Math.max(1, Math.floor(options.maxEntries / 10))
-    this.#ghosts = new GhostModel(Math.max(1, Math.floor((options.maxEntries * 9) / 10)), options.hashOf)
+    this.#smallLimit = Math.max(1, Math.floor(options.capacity / 10))
+    const reach = Math.max(1, Math.floor((options.maxEntries * 9) / 10))
+    this.#ghosts = new GhostModel(reach, options)
   }
 
   hit(key: Key): void {
@@ -27,24 +37,30 @@ export class S3FifoModel implements PolicyModel {
   }
 
   insert(key: Key, expired: readonly Key[]): Key | undefined {
-    const isKnown = this.#ghosts.take(key)
-    for (const old of expired) this.remove(old)
-    const isFull = this.#small.length + this.#main.length === this.#options.maxEntries
-    const evicted = isFull ? this.#evict() : undefined
-    if (isKnown) this.#main.unshift(key)
-    else this.#small.unshift(key)
+    return insertByVictim(this, key, expired, this.#options)
+  }
+
+  arrive(key: Key): void {
+    this.#isKnown = this.#ghosts.take(key)
+  }
+
+  victim(): Key {
+    const isSmallDue =
+      weightIn(this.#small, this.#options.weightOf) >= this.#smallLimit || this.#main.length === 0
+    const evicted = (isSmallDue ? this.#evictSmall() : undefined) ?? this.#evictMain()
+    this.#frequency.delete(evicted)
     return evicted
   }
+
+  enter(key: Key): void {
+    const queue = this.#isKnown ? this.#main : this.#small
+    queue.unshift(key)
+  }
+
+  resize(): void {}
 
   keys(): Key[] {
     return [...this.#main, ...this.#small]
-  }
-
-  #evict(): Key {
-    const evicted =
-      (this.#small.length >= this.#smallEntries ? this.#evictSmall() : undefined) ?? this.#evictMain()
-    this.#frequency.delete(evicted)
-    return evicted
   }
 
   #evictSmall(): Key | undefined {

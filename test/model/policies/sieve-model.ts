@@ -1,7 +1,13 @@
-import type { Key, ModelOptions, PolicyModel } from './policy-model.ts'
+import {
+  type BudgetModel,
+  insertByVictim,
+  type Key,
+  type ModelOptions,
+  type PolicyModel,
+} from './policy-model.ts'
 
 /** SIEVE as in figure 4 of Zhang et al., NSDI 2024. */
-export class SieveModel implements PolicyModel {
+export class SieveModel implements PolicyModel, BudgetModel {
   readonly #options: ModelOptions
   /** The head first. */
   readonly #queue: Key[] = []
@@ -25,18 +31,28 @@ export class SieveModel implements PolicyModel {
   }
 
   insert(key: Key, expired: readonly Key[]): Key | undefined {
-    for (const old of expired) this.remove(old)
-    const evicted = this.#queue.length === this.#options.maxEntries ? this.#victim() : undefined
-    if (evicted !== undefined) this.remove(evicted)
-    this.#queue.unshift(key)
-    return evicted
+    return insertByVictim(this, key, expired, this.#options)
   }
+
+  arrive(): void {}
+
+  victim(): Key {
+    const key = this.#next()
+    this.remove(key)
+    return key
+  }
+
+  enter(key: Key): void {
+    this.#queue.unshift(key)
+  }
+
+  resize(): void {}
 
   keys(): Key[] {
     return [...this.#queue]
   }
 
-  #victim(): Key {
+  #next(): Key {
     for (;;) {
       const key = this.#hand ?? (this.#queue.at(-1) as Key)
       this.#hand = key
