@@ -35,7 +35,7 @@ const doors = {
   http: ['base', 'cache'],
   django: ['base', 'cache'],
   fragments: ['base', 'cache'],
-  cli: ['base', 'cache', 'metrics'],
+  cli: ['base', 'cache', 'metrics', 'tiers/sql'],
   testing: ['base', 'core', 'tiers/tier', 'tiers/ledger', 'bus/bus', 'bus/message', 'codecs/codec'],
 }
 

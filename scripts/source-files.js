@@ -128,16 +128,15 @@ export function pathsKnownToGit() {
 }
 
 /**
- * The files of src/ that package.json publishes as entries.
+ * The files of src/ that package.json publishes as entries and programs.
  *
  * @returns {string[]}
  */
 export function entryPaths() {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  return Object.values(manifest.exports)
-    .map((target) => target.default)
+  return [...Object.values(manifest.exports).map((target) => target.default), ...Object.values(manifest.bin)]
     .filter((path) => path !== undefined)
-    .map((path) => path.replace('./dist/', '').replace(/\.js$/, '.ts'))
+    .map((path) => path.replace(/^(\.\/)?dist\//, '').replace(/\.js$/, '.ts'))
 }
 
 /**

@@ -582,9 +582,23 @@ export class SqlStore {
 
 const UNSETTLED = 'a partition is older than it was seen, again and again; are reads sent to a replica?'
 
-/** Makes a cache's tables where they are missing. */
-export async function createTables(executor: SqlExecutor, table: string, isVolatile: boolean): Promise<void> {
-  const statements = tableStatements(sqlDialects[executor.dialect], checkTable(table), isVolatile)
+/** Makes a cache's tables where they are missing. Resolves to the names of these. */
+export async function createTables(
+  executor: SqlExecutor,
+  table: string,
+  isVolatile: boolean,
+): Promise<string[]> {
+  const dialect = sqlDialects[executor.dialect]
+  const statements = tableStatements(dialect, checkTable(table), isVolatile)
+  const missing: string[] = []
+  for (const [at, quoted] of Object.values(tablesOf(dialect, table)).entries()) {
+    try {
+      await executor.query(`SELECT 1 FROM ${quoted} WHERE 1 = 0`, [])
+    } catch (error) {
+      if (!isMissingTable(error)) throw error
+      missing.push(`${table}${['', '_partitions', '_log'][at]}`)
+    }
+  }
   for (const statement of statements) {
     try {
       await executor.query(statement, [])
@@ -595,6 +609,7 @@ export async function createTables(executor: SqlExecutor, table: string, isVolat
       await executor.query(statement, [])
     }
   }
+  return missing
 }
 
 /**

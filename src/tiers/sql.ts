@@ -84,15 +84,16 @@ export function sqlTier(options: SqlTierOptions): Tier {
 /**
  * Makes a cache's tables where they are missing, as `tierwheel createcachetable` does.
  *
+ * @returns The names of those that were missing.
  * @throws What the client throws, when the database refuses.
  */
 export async function createCacheTables(
   executor: SqlExecutor,
   options: CacheTableOptions = {},
-): Promise<void> {
+): Promise<string[]> {
   checkNames(options, ['table', 'unlogged'], 'createCacheTables')
   const { table = DEFAULT_TABLE, unlogged = true } = options
-  await createTables(executor, table, unlogged)
+  return await createTables(executor, table, unlogged)
 }
 
 /**

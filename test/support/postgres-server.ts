@@ -4,11 +4,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, existsSync, readdirSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { makeFolder, removeFolder } from './folder.ts'
+import { freePort } from './free-port.ts'
 
 /** Debian keeps the programs of each version apart, and none of those that serve on the PATH. */
 function folderOfPrograms(): string | undefined {
@@ -147,15 +147,4 @@ async function launch(port: number, folder: string): Promise<ChildProcess> {
   }
   server.kill('SIGQUIT')
   throw new Error(`postgres does not answer on port ${port}`)
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
 }
