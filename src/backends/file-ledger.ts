@@ -45,9 +45,18 @@ export function stampAt(position: Position): Stamp {
   return { partition: 0, epoch: position.epoch, sequence: position.sequence }
 }
 
-/** A found entry as the contract has it. */
-export function asTierEntry({ bytes, remainingMs, head }: FoundEntry): TierEntry {
-  return { bytes, remainingMs, stamp: head.stamp }
+/** The live entry of a key, outside of a change; a file that holds none is removed on the way. */
+export function readFrom(
+  directory: SharedDirectory,
+  key: string,
+): TierEntry | undefined | Promise<TierEntry | undefined> {
+  const opened = (found: FoundEntry | 'dead' | undefined): TierEntry | undefined => {
+    if (found === 'dead') directory.discard(key)
+    if (typeof found !== 'object') return undefined
+    return { bytes: found.bytes, remainingMs: found.remainingMs, stamp: found.head.stamp }
+  }
+  const found = directory.find(key)
+  return found instanceof Promise ? found.then(opened) : opened(found)
 }
 
 /** The ledger over a shared directory. */
@@ -70,7 +79,8 @@ export class FileLedger implements Ledger {
       directory.each(keys, (key) => {
         // The end of the log before the entry: what comes in between makes a reading newer than it says.
         const asOf = stampAt(directory.log.end)
-        return { entry: this.keepsData ? this.#look(key) : undefined, asOf }
+        const entry = this.keepsData ? readFrom(directory, key) : undefined
+        return entry instanceof Promise ? entry.then((later) => ({ entry: later, asOf })) : { entry, asOf }
       }),
     )
   }
@@ -150,12 +160,6 @@ export class FileLedger implements Ledger {
     }
   }
 
-  #look(key: string): TierEntry | undefined {
-    const found = this.#directory.look(key)
-    if (found === 'dead') this.#directory.discard(key)
-    return typeof found === 'object' ? asTierEntry(found) : undefined
-  }
-
   #since(after: Stamp): Message[] | undefined {
     const { log } = this.#directory
     if (after.partition !== 0 || after.epoch !== log.end.epoch) return undefined
@@ -176,7 +180,7 @@ export class FileLedger implements Ledger {
     if (this.#isSweeping || !this.keepsData) return
     this.#isSweeping = true
     void this.#directory
-      .prune()
+      .prune(true)
       .catch(() => {})
       .finally(() => {
         this.#isSweeping = false

@@ -4,6 +4,7 @@
 //    lock/          see lock.ts
 //    log/current    see log.ts; in a directory of its own, so that watching it tells of nothing else
 //    entries/ab/abcdef…   see entry-file.ts; the name is a keyed hash of the stored key
+//    usage          how many entries and bytes each level has, see usage.ts
 //
 // The key is random per directory. So whoever chooses keys cannot aim two of them at one name, file names
 // give nothing away, and names are the same on file systems that fold case.
@@ -14,13 +15,24 @@
 // case it is made anew with a new key and a new epoch.
 
 import { createHmac } from 'node:crypto'
-import { lstatSync, readdirSync, realpathSync } from 'node:fs'
+import { lstatSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { CacheError } from '../errors.ts'
 import type { Random } from '../random.ts'
 import type { Stamp } from '../stamp.ts'
-import { codeOf, makeDirectory, makeLevel, quietly, readStart, removeFile, replaceFile } from './directory.ts'
+import {
+  codeOf,
+  type FileStart,
+  makeDirectory,
+  makeLevel,
+  quietly,
+  readStart,
+  readStartOrLater,
+  removeFile,
+  replaceFile,
+  sizeOf,
+} from './directory.ts'
 import type { ResolvedDirectory } from './directory-options.ts'
 import {
   type EntryHead,
@@ -32,6 +44,7 @@ import {
 } from './entry-file.ts'
 import { DirectoryLock } from './lock.ts'
 import { isBefore, Log, type Mark, type Position } from './log.ts'
+import { filesIn, type LevelUsage, namesIn, type SizedFile, Usage } from './usage.ts'
 
 /** An entry that is to be written. */
 export interface NewEntry {
@@ -49,6 +62,26 @@ export interface FoundEntry {
   readonly remainingMs: number
 }
 
+/** How much a directory may hold, and how room is made. */
+export interface DirectoryBounds {
+  readonly maxEntryBytes: number
+  readonly maxEntries: number
+  readonly maxBytes: number
+  /** One of so many entries goes when there are too many. */
+  readonly cullFrequency: number
+  /** Files that one `prune` looks at. */
+  readonly pruneFiles: number
+}
+
+/** The bounds of who writes no entries. */
+export const unbounded: DirectoryBounds = {
+  maxEntryBytes: 2 ** 30,
+  maxEntries: Number.POSITIVE_INFINITY,
+  maxBytes: Number.POSITIVE_INFINITY,
+  cullFrequency: 3,
+  pruneFiles: Number.POSITIVE_INFINITY,
+}
+
 interface Format {
   readonly format: number
   readonly key: string
@@ -62,6 +95,11 @@ const MAX_NAMES = 4096
 const FILES_PER_TURN = 32
 /** Looking for 64 small entries takes about a millisecond. */
 const KEYS_PER_TURN = 64
+/** Of 256. One is enough for entries of one size; a single large one may want more. */
+const LEVELS_PER_CULL = 16
+const LEVELS = 256
+/** From here on the way through the thread pool is small against the reading. */
+const LARGE_BYTES = 256 * 1024
 /** Fewer marks than this are not worth rewriting the log for. */
 const MANY_MARKS = 16
 
@@ -77,17 +115,23 @@ export class SharedDirectory {
   readonly #lock: DirectoryLock
   readonly #path: string
   readonly #givenPath: string
-  readonly #maxEntryBytes: number
+  readonly #bounds: DirectoryBounds
+  readonly #usage: Usage
   #key = ''
   #knownLoads = -1
   #isChecked = false
   #isDoubted = false
   #isClosed = false
+  /** Which level is culled, and which pruned, next: from a place at random, so that processes share the work. */
+  #cullAt: number
+  #pruneAt: number
+  /** The walk that `prune` is on: where the log stood when it began, and how many levels it has seen. */
+  #round: { readonly end: Position; levels: number } | undefined
   readonly #names = new Map<string, string>()
   readonly #levels = new Set<string>()
 
   /** @param name - The tier or bus, for its errors. */
-  constructor(name: string, options: ResolvedDirectory, maxEntryBytes: number) {
+  constructor(name: string, options: ResolvedDirectory, bounds: DirectoryBounds) {
     this.name = name
     this.channel = `file:${options.path}`
     this.clock = options.clock
@@ -95,7 +139,10 @@ export class SharedDirectory {
     this.logDirectory = join(options.path, 'log')
     this.#path = options.path
     this.#givenPath = options.givenPath
-    this.#maxEntryBytes = maxEntryBytes
+    this.#bounds = bounds
+    this.#usage = new Usage(join(options.path, 'usage'), join(options.path, 'entries'))
+    this.#cullAt = Math.floor(256 * options.random.next())
+    this.#pruneAt = this.#cullAt
     this.#lock = new DirectoryLock({
       directory: join(options.path, 'lock'),
       waitMs: options.lockWaitMs,
@@ -142,12 +189,15 @@ export class SharedDirectory {
   }
 
   /** Looks for each key, a few at a time so that other work gets its turn, and the log up to date each time. */
-  async each<T>(keys: readonly string[], look: (key: string) => T): Promise<T[]> {
+  async each<T>(keys: readonly string[], look: (key: string) => T | Promise<T>): Promise<T[]> {
     const found: T[] = []
     for (let at = 0; at < keys.length; at += KEYS_PER_TURN) {
       if (at > 0) await nextTurn()
       await this.ready()
-      for (const key of keys.slice(at, at + KEYS_PER_TURN)) found.push(look(key))
+      for (const key of keys.slice(at, at + KEYS_PER_TURN)) {
+        const one = look(key)
+        found.push(one instanceof Promise ? await one : one)
+      }
     }
     return found
   }
@@ -173,18 +223,16 @@ export class SharedDirectory {
    */
   look(key: string): FoundEntry | 'dead' | undefined {
     const path = this.#pathOf(key)
+    return path === undefined ? undefined : this.#judge(key, readStart(path, this.#limitBytes))
+  }
+
+  /** The same outside of `change`: a large entry is read while other work goes on. */
+  find(key: string): FoundEntry | 'dead' | undefined | Promise<FoundEntry | 'dead' | undefined> {
+    const path = this.#pathOf(key)
     if (path === undefined) return undefined
-    const limitBytes = MAX_HEAD_BYTES + this.#maxEntryBytes
-    const start = readStart(path, limitBytes)
-    if (start === undefined) return undefined
-    if (start === 'strange') return 'dead'
-    // Another process may allow larger entries; it is theirs.
-    if (start.size > limitBytes) return undefined
-    const head = parseHead(start.bytes, start.size)
-    if (head === undefined || head.key !== key || this.#isDead(head)) return 'dead'
-    const remainingMs = remainingMsOf(head, this.clock.wallNow())
-    const bytes = remainingMs > 0 ? payloadOf(start.bytes, head) : undefined
-    return bytes === undefined ? 'dead' : { head, bytes, remainingMs }
+    const start = readStartOrLater(path, this.#limitBytes, LARGE_BYTES)
+    if (start instanceof Promise) return start.then((later) => this.#judge(key, later))
+    return this.#judge(key, start)
   }
 
   /**
@@ -231,7 +279,7 @@ export class SharedDirectory {
   /** Removes the file of `key`, whatever it holds; only within `change`. */
   remove(key: string): void {
     const path = this.#pathOf(key)
-    if (path !== undefined) removeFile(path)
+    if (path !== undefined) this.#removeEntry(path)
   }
 
   /**
@@ -241,37 +289,38 @@ export class SharedDirectory {
    */
   async sweep(isChosen: (key: string) => boolean): Promise<number> {
     let removed = 0
-    const entries = join(this.#path, 'entries')
-    for (const level of namesIn(entries)) {
-      if (!this.#hasLevel(level)) continue
-      const names = namesIn(join(entries, level)).filter((name) => /^[0-9a-f]{32}(\.tmp)?$/.test(name))
-      for (let at = 0; at < names.length; at += FILES_PER_TURN) {
-        const paths = names.slice(at, at + FILES_PER_TURN).map((name) => join(entries, level, name))
-        const gone = paths.filter((path) => this.#isGone(path, isChosen))
-        if (gone.length > 0) {
-          await this.change(() => {
-            for (const path of gone) if (this.#isGone(path, isChosen) && this.#sweepFile(path)) removed++
-          })
-        }
-        await nextTurn()
-        if (this.#isClosed) return removed
-      }
+    for (let number = 0; number < LEVELS && !this.#isClosed; number++) {
+      removed += (await this.#sweepLevel(levelName(number), isChosen)).removed
     }
     return removed
   }
 
-  /** Removes everything that nobody can use any more. Resolves to how many entries that were. */
-  async prune(): Promise<number> {
-    await this.ready()
-    const { end } = this.log
-    const removed = await this.sweep(() => false)
-    if (this.#isClosed) return removed
+  /**
+   * Removes what nobody can use any more.
+   *
+   * @param isWhole - All of it. Otherwise as many levels as `pruneFiles` allows, from where the last call ended.
+   * @returns How many entries were removed.
+   */
+  async prune(isWhole: boolean): Promise<number> {
+    await this.change(() => quietly(() => this.#usage.refresh()))
+    if (isWhole || this.#round === undefined) this.#round = { end: this.log.end, levels: 0 }
+    const round = this.#round
+    let removed = 0
+    for (let files = 0; round.levels < LEVELS && (isWhole || files < this.#bounds.pruneFiles); ) {
+      const level = levelName(this.#pruneAt++ % LEVELS)
+      const swept = await this.#sweepLevel(level, () => false)
+      if (this.#isClosed) return removed + swept.removed
+      round.levels++
+      removed += swept.removed
+      files += swept.files
+    }
     await this.change(() => {
       // Under the lock nobody writes, so what is temporary was left by a process that died.
       for (const file of ['format', join('log', 'current')]) removeFile(join(this.#path, `${file}.tmp`))
       this.#lock.tidy()
-      if (this.log.marks.length >= MANY_MARKS) this.log.forget(end)
+      if (round.levels === LEVELS && this.log.marks.length >= MANY_MARKS) this.log.forget(round.end)
     })
+    if (round.levels === LEVELS && this.#round === round) this.#round = undefined
     return removed
   }
 
@@ -280,6 +329,7 @@ export class SharedDirectory {
     if (this.#isClosed) return
     this.#isClosed = true
     this.log.close()
+    this.#usage.close()
     this.#lock.close()
   }
 
@@ -335,6 +385,7 @@ export class SharedDirectory {
     if (key !== this.#key) this.#names.clear()
     this.#key = key
     this.#levels.clear()
+    this.#usage.close()
     this.#knownLoads = this.log.loads
   }
 
@@ -358,10 +409,27 @@ export class SharedDirectory {
     return isWhole ? (format as Format) : undefined
   }
 
+  get #limitBytes(): number {
+    return MAX_HEAD_BYTES + this.#bounds.maxEntryBytes
+  }
+
+  #judge(key: string, start: FileStart | 'strange' | undefined): FoundEntry | 'dead' | undefined {
+    if (start === undefined) return undefined
+    if (start === 'strange') return 'dead'
+    // Another process may allow larger entries; it is theirs.
+    if (start.size > this.#limitBytes) return undefined
+    const head = parseHead(start.bytes, start.size)
+    if (head === undefined || head.key !== key || this.#isDead(head)) return 'dead'
+    const remainingMs = remainingMsOf(head, this.clock.wallNow())
+    const bytes = remainingMs > 0 ? payloadOf(start.bytes, head) : undefined
+    return bytes === undefined ? 'dead' : { head, bytes, remainingMs }
+  }
+
   #checkSize(bytes: Uint8Array): void {
-    if (bytes.length > this.#maxEntryBytes) {
+    const { maxEntryBytes } = this.#bounds
+    if (bytes.length > maxEntryBytes) {
       throw new RangeError(
-        `maxEntryBytes: an entry of ${bytes.length} bytes is over the limit of ${this.#maxEntryBytes}`,
+        `maxEntryBytes: an entry of ${bytes.length} bytes is over the limit of ${maxEntryBytes}`,
       )
     }
   }
@@ -371,6 +439,18 @@ export class SharedDirectory {
     const level = name.slice(0, 2)
     const path = join(this.#path, 'entries', level, name)
     const parts = [encodeHead(head, bytes), bytes]
+    const before = this.#hasLevel(level) ? sizeOf(path) : undefined
+    const size = (parts[0]?.length ?? 0) + bytes.length
+    this.#counted(
+      () => this.#replaceIn(level, path, parts),
+      () => {
+        this.#usage.add(level, before === undefined ? 1 : 0, size - (before ?? 0))
+        this.#cull(path)
+      },
+    )
+  }
+
+  #replaceIn(level: string, path: string, parts: readonly Uint8Array[]): void {
     if (this.#hasLevel(level)) {
       try {
         replaceFile(path, parts)
@@ -402,11 +482,88 @@ export class SharedDirectory {
   /** Removes a file of the walk. Says whether it was an entry's. */
   #sweepFile(path: string): boolean {
     try {
-      return removeFile(path) && !path.endsWith('.tmp')
+      if (!path.endsWith('.tmp')) return this.#removeEntry(path)
+      removeFile(path)
+      return false
     } catch (error) {
       // Somebody put a directory there.
       if (codeOf(error) === 'EISDIR' || codeOf(error) === 'EPERM') return false
       throw error
+    }
+  }
+
+  /** Walks a level, and puts its row of the usage right. */
+  async #sweepLevel(
+    level: string,
+    isChosen: (key: string) => boolean,
+  ): Promise<{ removed: number; files: number }> {
+    if (!this.#hasLevel(level) && this.#usage.isEmpty(level)) return { removed: 0, files: 0 }
+    const levelPath = join(this.#path, 'entries', level)
+    const names = namesIn(levelPath).filter((name) => /^[0-9a-f]{32}(\.tmp)?$/.test(name))
+    let removed = 0
+    for (let at = 0; at < names.length && !this.#isClosed; at += FILES_PER_TURN) {
+      const paths = names.slice(at, at + FILES_PER_TURN).map((name) => join(levelPath, name))
+      const gone = paths.filter((path) => this.#isGone(path, isChosen))
+      if (gone.length > 0) {
+        await this.change(() => {
+          for (const path of gone) if (this.#isGone(path, isChosen) && this.#sweepFile(path)) removed++
+        })
+      }
+      await nextTurn()
+    }
+    if (!this.#isClosed) {
+      await this.change(() => {
+        this.#counted(
+          () => sumOf(filesIn(levelPath)),
+          (found) => this.#usage.put(level, found),
+        )
+      })
+    }
+    return { removed, files: names.length }
+  }
+
+  /** Removes an entry's file. Says whether it was there. */
+  #removeEntry(path: string): boolean {
+    const size = sizeOf(path)
+    if (size === undefined) return false
+    return this.#counted(
+      () => removeFile(path),
+      (removed) => this.#usage.add(levelOf(path), removed ? -1 : 0, removed ? -size : 0),
+    )
+  }
+
+  /**
+   * Makes a change of files and takes note of it in the usage, which has to be up to date before. That it could not be
+   * noted must not make a change fail that was made: then everything is measured before the numbers are used again.
+   */
+  #counted<T>(change: () => T, note: (outcome: T) => void): T {
+    quietly(() => this.#usage.refresh())
+    const outcome = change()
+    try {
+      note(outcome)
+    } catch {
+      this.#usage.doubt()
+    }
+    return outcome
+  }
+
+  /** Makes room where there is too much, for all but the newest entry. */
+  #cull(newest: string): void {
+    const { maxEntries, maxBytes, cullFrequency } = this.#bounds
+    const usage = this.#usage
+    const isOver = (): boolean => usage.entries > maxEntries || usage.bytes > maxBytes
+    for (let looked = 0, passed = 0; isOver() && looked < LEVELS_PER_CULL && passed < LEVELS; passed++) {
+      const level = levelName(this.#cullAt++ % LEVELS)
+      if (usage.isEmpty(level)) continue
+      looked++
+      // Names are hashed, so a level is a fair sample of the directory, and its oldest are among the oldest.
+      const files = filesIn(join(this.#path, 'entries', level)).sort(
+        (left, right) => left.writtenAt - right.writtenAt,
+      )
+      const room = Math.ceil(files.length / cullFrequency)
+      const gone = new Set(files.filter(({ path }) => path !== newest).slice(0, room))
+      for (const { path } of gone) removeFile(path)
+      usage.put(level, sumOf(files.filter((file) => !gone.has(file))))
     }
   }
 
@@ -437,13 +594,17 @@ export class SharedDirectory {
   }
 }
 
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return []
-    throw error
-  }
+function sumOf(files: readonly SizedFile[]): LevelUsage {
+  return { entries: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) }
+}
+
+/** The level that a file is in. */
+function levelOf(path: string): string {
+  return basename(path).slice(0, 2)
+}
+
+function levelName(number: number): string {
+  return number.toString(16).padStart(2, '0')
 }
 
 function nextTurn(): Promise<void> {

@@ -13,7 +13,7 @@ import {
 } from '../backends/directory-options.ts'
 import { FileLedger, hang, stampAt } from '../backends/file-ledger.ts'
 import type { Position } from '../backends/log.ts'
-import { SharedDirectory } from '../backends/shared-directory.ts'
+import { SharedDirectory, unbounded } from '../backends/shared-directory.ts'
 import type { Timer } from '../clock.ts'
 import { checkCount, checkNames } from '../options.ts'
 import type { Stamp } from '../stamp.ts'
@@ -40,7 +40,7 @@ export interface FileBusOptions extends SharedDirectoryOptions {
 export function fileBus(options: FileBusOptions): Bus {
   checkNames(options, [...directoryOptionNames, 'pollMs'], 'fileBus')
   const pollMs = checkCount(options.pollMs ?? 250, 'pollMs', 1, 3_600_000)
-  return new FileBus(new SharedDirectory('file bus', resolveDirectory(options), 2 ** 30), pollMs)
+  return new FileBus(new SharedDirectory('file bus', resolveDirectory(options), unbounded), pollMs)
 }
 
 class FileBus implements Bus {

@@ -13,7 +13,7 @@ import {
   resolveDirectory,
   type SharedDirectoryOptions,
 } from '../backends/directory-options.ts'
-import { asTierEntry, FileLedger } from '../backends/file-ledger.ts'
+import { FileLedger, readFrom } from '../backends/file-ledger.ts'
 import { type FoundEntry, SharedDirectory } from '../backends/shared-directory.ts'
 import { checkCount, checkNames } from '../options.ts'
 import type { Ledger } from './ledger.ts'
@@ -22,19 +22,51 @@ import type { Tier, TierEntry, TierSupports, TierWrite } from './tier.ts'
 /** What `fileTier` takes. */
 export interface FileTierOptions extends SharedDirectoryOptions {
   /**
-   * The largest entry that is stored or read. Entries are read and written in one piece while nothing else
+   * The largest entry that is stored or read, in stored bytes. Entries are written in one piece while nothing else
    * runs in the process; a megabyte takes a few milliseconds.
    *
    * @defaultValue 16 MiB
    */
   maxEntryBytes?: number
+
+  /**
+   * How many entries the directory may hold, expired ones that were not met since included. With one more, a part of
+   * a part of them goes: see `cullFrequency`.
+   *
+   * @defaultValue 100,000
+   */
+  maxEntries?: number
+
+  /**
+   * How many bytes its entry files may have in all. The file system takes more, as each file has whole blocks.
+   *
+   * @defaultValue 1 GiB
+   */
+  maxBytes?: number
+
+  /**
+   * When there are too many entries or bytes, one of so many goes: in one 256th of the directory after the other, the
+   * ones written longest ago, until there is room. 1 empties such a part.
+   *
+   * @defaultValue 3, as in Django
+   */
+  cullFrequency?: number
+
+  /**
+   * How many files one `prune` looks at; the next one goes on where it ended.
+   *
+   * @defaultValue 10,000
+   */
+  pruneFiles?: number
 }
+
+const ownOptionNames = ['cullFrequency', 'maxBytes', 'maxEntries', 'maxEntryBytes', 'pruneFiles']
 
 /**
  * A tier of files in a directory, made with the first operation.
  *
  * It needs nothing but a local disk: entries survive restarts, and the processes of one machine share them.
- * Expired entries take up space until they are met or `prune` is called.
+ * Expired entries take up space until they are met, culled, or `prune` is called.
  *
  * @throws TypeError or RangeError for a wrong option. A directory that cannot be used makes the operations
  *   reject with `CACHE_TIER_FAILED`.
@@ -42,9 +74,15 @@ export interface FileTierOptions extends SharedDirectoryOptions {
  * const cache = createCache({ tiers: [fileTier({ directory })], bus: fileBus({ directory }), ttl: '5m' })
  */
 export function fileTier(options: FileTierOptions): Tier {
-  checkNames(options, [...directoryOptionNames, 'maxEntryBytes'], 'fileTier')
-  const maxEntryBytes = checkCount(options.maxEntryBytes ?? 16 * 2 ** 20, 'maxEntryBytes', 1, 2 ** 30)
-  return new FileTier(new SharedDirectory('file tier', resolveDirectory(options), maxEntryBytes))
+  checkNames(options, [...directoryOptionNames, ...ownOptionNames], 'fileTier')
+  const bounds = {
+    maxEntryBytes: checkCount(options.maxEntryBytes ?? 16 * 2 ** 20, 'maxEntryBytes', 1, 2 ** 30),
+    maxEntries: checkCount(options.maxEntries ?? 100_000, 'maxEntries', 1, 2 ** 32),
+    maxBytes: checkCount(options.maxBytes ?? 2 ** 30, 'maxBytes', 1, 2 ** 50),
+    cullFrequency: checkCount(options.cullFrequency ?? 3, 'cullFrequency', 1, 1_000),
+    pruneFiles: checkCount(options.pruneFiles ?? 10_000, 'pruneFiles', 1, 2 ** 32),
+  }
+  return new FileTier(new SharedDirectory('file tier', resolveDirectory(options), bounds))
 }
 
 class FileTier implements Tier {
@@ -152,7 +190,7 @@ class FileTier implements Tier {
   }
 
   prune(): Promise<number> {
-    return this.#directory.attempt('prune', () => this.#directory.prune())
+    return this.#directory.attempt('prune', () => this.#directory.prune(false))
   }
 
   async close(): Promise<void> {
@@ -163,10 +201,8 @@ class FileTier implements Tier {
     return this.#directory.attempt(what, () => this.#directory.change(section))
   }
 
-  #read(key: string): TierEntry | undefined {
-    const found = this.#directory.look(key)
-    if (found === 'dead') this.#directory.discard(key)
-    return typeof found === 'object' ? asTierEntry(found) : undefined
+  #read(key: string): TierEntry | undefined | Promise<TierEntry | undefined> {
+    return readFrom(this.#directory, key)
   }
 
   #look(key: string): FoundEntry | undefined {
