@@ -100,7 +100,7 @@ export function lineOf(tree, node) {
 
 /** In src/, the files that are Node's by nature; all others run everywhere. */
 const nodeFiles = [
-  /^tiers\/(file|memcached)/,
+  /^tiers\/(file|lmdb|memcached)/,
   /^bus\/file/,
   /^codecs\/(compressed|encrypted|structured|xaes)/,
   // What memory tiers and in-process buses share, and what a server needs; the other backends are a directory on a disk.

@@ -8,6 +8,7 @@
 // Where things are: src/backends/shared-directory.ts has the layout, log.ts the order of mutations,
 // lock.ts the lock, entry-file.ts the form of a file, directory.ts what guards against other users.
 
+import { addToDecimal } from '../backends/decimal.ts'
 import {
   directoryOptionNames,
   resolveDirectory,
@@ -152,13 +153,8 @@ class FileTier implements Tier {
     return this.#change('increment', () => {
       const found = this.#look(key)
       if (found === undefined) return undefined
-      const text = Buffer.from(found.bytes.subarray(from)).toString('latin1')
-      if (!/^-?\d+$/.test(text)) throw new TypeError('increment: the entry does not hold a decimal integer')
-      const sum = Number(text) + delta
-      if (!Number.isSafeInteger(Number(text)) || !Number.isSafeInteger(sum)) {
-        throw new RangeError(`increment: ${text} plus ${delta} leaves the safe integers`)
-      }
-      this.#directory.rewrite(found, Buffer.concat([found.bytes.subarray(0, from), Buffer.from(String(sum))]))
+      const { sum, bytes } = addToDecimal(found.bytes, delta, from)
+      this.#directory.rewrite(found, bytes)
       return sum
     })
   }

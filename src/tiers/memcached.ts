@@ -6,6 +6,7 @@
 // choice of a server, memcached-layout.ts what is stored, memcached-store.ts how it is changed, memcached-ledger.ts
 // the fence of a cache without a bus.
 
+import { addToDecimal } from '../backends/decimal.ts'
 import { MemcachedLedger } from '../backends/memcached-ledger.ts'
 import { type MemcachedTierOptions, resolveMemcached } from '../backends/memcached-options.ts'
 import { MemcachedStore } from '../backends/memcached-store.ts'
@@ -93,13 +94,9 @@ class MemcachedTier implements Tier {
       await this.#store.change(key, (entry) => {
         sum = undefined
         if (entry === undefined) return 'keep'
-        const text = Buffer.from(entry.bytes.subarray(from)).toString('latin1')
-        if (!/^-?\d+$/.test(text)) throw new TypeError('increment: the entry does not hold a decimal integer')
-        sum = Number(text) + delta
-        if (!Number.isSafeInteger(Number(text)) || !Number.isSafeInteger(sum))
-          throw new RangeError(`increment: ${text} plus ${delta} leaves the safe integers`)
-        const bytes = Buffer.concat([entry.bytes.subarray(0, from), Buffer.from(String(sum))])
-        return { write: { ...entry, key, bytes } }
+        const counted = addToDecimal(entry.bytes, delta, from)
+        sum = counted.sum
+        return { write: { ...entry, key, bytes: counted.bytes } }
       })
       return sum
     })
