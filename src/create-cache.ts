@@ -3,7 +3,7 @@
 import type { Bus } from './bus/bus.ts'
 import { Cache, type CacheHealth } from './cache.ts'
 import { type Clock, systemClock } from './clock.ts'
-import type { Codec } from './codecs/codec.ts'
+import { type Codec, checkCodec } from './codecs/codec.ts'
 import { jsonCodec } from './codecs/json.ts'
 import { authorityOf } from './coordinator/authority.ts'
 import { Coordinator } from './coordinator/coordinator.ts'
@@ -12,11 +12,11 @@ import { Doubts } from './coordinator/doubts.ts'
 import { defaultLimits, Guard } from './coordinator/guard.ts'
 import { Invalidations } from './coordinator/invalidations.ts'
 import { type Level, TierStack } from './coordinator/tier-stack.ts'
-import { MAX_ENTRIES } from './core/core.ts'
 import { isPrecompiled } from './core/module.ts'
 import { checkPolicy, defaultPolicy, type EvictionPolicy } from './core/policies.ts'
 import { type Duration, describe, toMs } from './duration.ts'
 import { type KeyVersion, keyScope } from './key.ts'
+import { type BudgetOptions, budgetNames, budgetOf } from './l1/budget.ts'
 import { L1 } from './l1/l1.ts'
 import { Events } from './metrics/events.ts'
 import {
@@ -32,11 +32,11 @@ import { type Random, randomId, systemRandom } from './random.ts'
 import type { Tier } from './tiers/tier.ts'
 
 /** Options of the first level within a cache. */
-export interface CacheL1Options {
+export interface CacheL1Options extends BudgetOptions<unknown> {
   /**
    * The most entries held in this process, 1 to 67,108,863. One more evicts the one that `policy` names.
    *
-   * @defaultValue `10_000`
+   * @defaultValue `10_000`; with `maxBytes` as in `createL1`
    */
   maxEntries?: number
 
@@ -221,7 +221,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
   const invalidations = new Invalidations(clock, bus !== undefined)
   const doubts = new Doubts()
   const stack = new TierStack({ levels, authority, authorityGuard, codec, invalidations, doubts, events })
-  const l1 = options.l1 === false ? undefined : createFirstLevel(options.l1, bus, clock, random)
+  const l1 = options.l1 === false ? undefined : createFirstLevel(options.l1, codec, bus, clock, random)
   const origin = randomId(random)
   const coordinator = new Coordinator({
     copies: new Copies({ l1, invalidations, hasBus: bus !== undefined, clock, scope }),
@@ -283,14 +283,18 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
 
 function createFirstLevel(
   options: CacheL1Options | undefined,
+  codec: Codec,
   bus: Bus | undefined,
   clock: Clock,
   random: Random,
 ): L1<unknown> {
-  if (options !== undefined) checkNames(options, ['maxEntries', 'policy'], 'l1')
+  const { policy = defaultPolicy, ...held } = options ?? {}
+  checkNames(options ?? {}, [...budgetNames, 'policy'], 'l1')
+  const isUnlimited = held.maxEntries === undefined && held.maxBytes === undefined
+  const budget = budgetOf(isUnlimited ? { ...held, maxEntries: DEFAULT_L1_ENTRIES } : held, codec, 'l1.')
   return new L1<unknown>({
-    maxEntries: checkCount(options?.maxEntries ?? DEFAULT_L1_ENTRIES, 'l1.maxEntries', 1, MAX_ENTRIES),
-    policy: checkPolicy(options?.policy ?? defaultPolicy, 'l1.policy'),
+    ...budget,
+    policy: checkPolicy(policy, 'l1.policy', budget.maxBytes > 0),
     ttlMs: Number.POSITIVE_INFINITY,
     // The coordinator brings the exact time with each look; a shared reading could outlive a lease.
     clockResolutionMs: 0,
@@ -330,15 +334,6 @@ function checkBus(value: unknown): Bus {
     )
   }
   return bus as Bus
-}
-
-function checkCodec(value: unknown): Codec {
-  const codec = value as Partial<Codec> | null
-  if (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function') {
-    throw new TypeError(`codec: ${describe(value)} has no encode() and decode()`)
-  }
-  checkCount(codec.id, 'codec.id', 1, 255)
-  return codec as Codec
 }
 
 function messageOf(error: unknown): string {

@@ -2,29 +2,27 @@
 // below takes them as they are.
 
 import { type Clock, systemClock } from './clock.ts'
-import { MAX_ENTRIES } from './core/core.ts'
+import { type Codec, checkCodec } from './codecs/codec.ts'
+import { jsonCodec } from './codecs/json.ts'
 import { isPrecompiled } from './core/module.ts'
 import { checkPolicy, defaultPolicy, type EvictionPolicy } from './core/policies.ts'
 import { type Duration, describe, toMs } from './duration.ts'
+import { type BudgetOptions, budgetNames, budgetOf } from './l1/budget.ts'
 import { L1, type RemovalListener } from './l1/l1.ts'
 import { type SharingOptions, sharingOf } from './l1/sharing.ts'
-import { checkClock, checkCount, checkNames, ttlMsOf } from './options.ts'
+import { checkClock, checkNames, ttlMsOf } from './options.ts'
 import { type Random, systemRandom } from './random.ts'
 
+export type { Codec } from './codecs/codec.ts'
 export type { EvictionPolicy } from './core/policies.ts'
 export type { Key } from './key.ts'
+export type { BudgetOptions } from './l1/budget.ts'
 export type { L1, L1CallOptions, L1Inspection, L1Stats, RemovalCause, RemovalListener } from './l1/l1.ts'
 export type { PreparedKey } from './l1/prepared-key.ts'
 export type { SharingOptions } from './l1/sharing.ts'
 
 /** Options of `createL1`. */
-export interface L1Options<V> extends SharingOptions<V> {
-  /**
-   * The most entries held at once, from 1 to 67,108,863. One more evicts the one that `policy` names. The
-   * index is laid out for all of them at creation; its memory is touched as entries come.
-   */
-  maxEntries: number
-
+export interface L1Options<V> extends BudgetOptions<V>, SharingOptions<V> {
   /**
    * How long an entry lives after it was set: milliseconds, or text such as `'5m'`.
    *
@@ -41,11 +39,11 @@ export interface L1Options<V> extends SharingOptions<V> {
   policy?: EvictionPolicy
 
   /**
-   * How values are held: `'reference'`, as the objects they are.
+   * How values other than text and `Uint8Array` become bytes, with `values: 'bytes'`.
    *
-   * @defaultValue `'reference'`
+   * @defaultValue JSON that keeps `Uint8Array`, `Date`, `Map`, `Set`, `BigInt` and `undefined`
    */
-  values?: 'reference'
+  codec?: Codec
 
   /**
    * Told of every entry that leaves, with its value and the cause; called when the operation that removed it
@@ -92,22 +90,29 @@ export interface L1Options<V> extends SharingOptions<V> {
 }
 
 const optionNames: readonly (keyof L1Options<unknown>)[] = [
+  ...budgetNames,
   'clock',
   'clockResolution',
   'clone',
   'cloneOn',
+  'codec',
   'freeze',
-  'maxEntries',
   'onRemoval',
   'policy',
   'random',
   'touchOnGet',
   'ttl',
-  'values',
 ]
 
+/** Bytes are copied on the way in and on the way out, so what is for shared objects has nothing to do. */
+function checkUnshared<V>({ cloneOn, freeze, clone }: SharingOptions<V>): void {
+  for (const [name, value] of Object.entries({ cloneOn, freeze, clone })) {
+    if (value !== undefined) throw new TypeError(`${name}: is for values by reference; bytes are not shared`)
+  }
+}
+
 /**
- * A cache in this process: synchronous, bounded by a number of entries, with deadlines where wanted.
+ * A cache in this process: synchronous, bounded by a number of entries or bytes, with deadlines where wanted.
  *
  * @throws TypeError or RangeError for an option that is unknown or wrong, with its name, value and rule;
  *   RangeError when the engine does not grant the memory; Error when a Content-Security-Policy forbids
@@ -119,21 +124,17 @@ const optionNames: readonly (keyof L1Options<unknown>)[] = [
  * l1.get('user:8') // undefined
  */
 export function createL1<V>(options: L1Options<V>): L1<V> {
-  checkNames(options, optionNames, 'createL1')
+  checkNames(options, [...optionNames].sort(), 'createL1')
   const {
-    maxEntries,
     ttl = null,
     policy = defaultPolicy,
-    values = 'reference',
+    codec,
     onRemoval,
     touchOnGet = false,
     clockResolution = isPrecompiled ? 0 : 1,
     clock = systemClock,
     random = systemRandom,
   } = options
-  if (values !== 'reference') {
-    throw new TypeError(`values: ${describe(values)} is not a way to hold values; there is 'reference'`)
-  }
   if (onRemoval !== undefined && typeof onRemoval !== 'function') {
     throw new TypeError(`onRemoval: ${describe(onRemoval)} is not a function`)
   }
@@ -143,9 +144,14 @@ export function createL1<V>(options: L1Options<V>): L1<V> {
   if (typeof (random as Random | null)?.bytes !== 'function') {
     throw new TypeError(`random: ${describe(random)} has no bytes()`)
   }
+  const budget = budgetOf(options, codec === undefined ? jsonCodec() : checkCodec(codec))
+  if (codec !== undefined && budget.codec === undefined) {
+    throw new TypeError("codec: is used with values: 'bytes', which is not given")
+  }
+  if (budget.codec !== undefined) checkUnshared(options)
   return new L1<V>({
-    maxEntries: checkCount(maxEntries, 'maxEntries', 1, MAX_ENTRIES),
-    policy: checkPolicy(policy, 'policy'),
+    ...budget,
+    policy: checkPolicy(policy, 'policy', budget.maxBytes > 0),
     ttlMs: ttlMsOf(ttl),
     clockResolutionMs: toMs(clockResolution, 'clockResolution'),
     hasTimers: !isPrecompiled,

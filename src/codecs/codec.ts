@@ -1,5 +1,8 @@
 // The contract of a codec: values to bytes and back.
 
+import { describe } from '../duration.ts'
+import { checkCount } from '../options.ts'
+
 /** Turns values into bytes and bytes into values. */
 export interface Codec {
   /**
@@ -26,4 +29,18 @@ export interface Codec {
    *   the bytes name, and never assigns a `__proto__`.
    */
   decode(bytes: Uint8Array): unknown
+}
+
+/**
+ * Refuses a codec that is not one.
+ *
+ * @throws TypeError or RangeError.
+ */
+export function checkCodec(value: unknown): Codec {
+  const codec = value as Partial<Codec> | null
+  if (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function') {
+    throw new TypeError(`codec: ${describe(value)} has no encode() and decode()`)
+  }
+  checkCount(codec.id, 'codec.id', 1, 255)
+  return codec as Codec
 }

@@ -12,9 +12,11 @@ import { describe } from '../duration.ts'
 import type { Key } from '../key.ts'
 import type { Random } from '../random.ts'
 import type { CoreExports } from './exports.ts'
-import { MAX_KEY_LENGTH, Memory } from './memory.ts'
+import { MAX_KEY_LENGTH, Memory, TWO_BYTE } from './memory.ts'
 import { type CoreInstance, instantiateCore } from './module.ts'
 import { type EvictionPolicy, policyNumbers } from './policies.ts'
+
+export { LONGEST_BESIDE_VALUE, STAGED_VALUE_BYTES } from './memory.ts'
 
 /** How a core is made. */
 export interface CoreOptions {
@@ -25,6 +27,10 @@ export interface CoreOptions {
   readonly reportsKeys: boolean
   /** Number of partitions of a cache with an authority; 0 leaves the authority block out. */
   readonly partitions: number
+  /** A budget in bytes; 0 where entries are only counted. */
+  readonly maxBytes?: number
+  /** Values lie in the core's memory, and the budget is that of all of it; else entries have weights. */
+  readonly holdsValues?: boolean
   readonly random: Random
   /** A core that was started and holds nothing yet; by default one of the embedded build. */
   readonly instance?: CoreInstance | undefined
@@ -33,6 +39,11 @@ export interface CoreOptions {
 /** The most entries one core can hold: slots have 26 bits. */
 export const MAX_ENTRIES: number = 2 ** 26 - 1
 
+/** The largest budget: the end of an address space of 32 bits is no address in it, so the last page is not used. */
+export const MAX_BYTES: number = 2 ** 32 - 2 ** 16
+
+/** The answer of `set` when the removals have to be read and drained before it can be done, by calling it again. */
+export const DRAIN_FIRST = -3
 /** The answer of an operation that found nothing. */
 export const ABSENT = -1
 /** The answer of `getAt` when slot and generation no longer name an entry that can be seen. */
@@ -62,6 +73,35 @@ export const EXPIRED = 1
 
 const REPORT_KEYS = 1
 const AUTHORITY = 2
+const WEIGHED = 4
+const HOLDS_VALUES = 8
+
+/** Of a slot's place in the table of values: an address, then bytes and kind. */
+const VALUE_ENTRY_BYTES = 8
+const KIND_BITS = 3
+
+/** The regions of the core's memory in their order (assembly/layout.ts); what follows each is the next. */
+const regionNames = [
+  'header',
+  'transfer',
+  'index',
+  'records',
+  'recency',
+  'wheel',
+  'authority',
+  'policy',
+  'values',
+  'heap',
+] as const
+
+/** Bytes of the core's memory by what they are for. */
+export type RegionBytes = Readonly<Record<(typeof regionNames)[number], number>>
+
+/** Words of the header, counted from its start (assembly/layout.ts). */
+const REFUSED_ADMISSIONS = 832
+const PASSED_BUCKETS = 848
+const WEIGHT = 872
+const FREE_BYTES = 876
 
 const SEED_BYTES = 40
 const REMOVAL_BYTES = 48
@@ -84,6 +124,8 @@ export interface Counters {
   readonly expirations: number
   readonly deletes: number
   readonly refusals: number
+  /** New entries that the policy let go again for those that were there: `lazy-tinylfu` and `s3fifo`. */
+  readonly refusedAdmissions: number
 }
 
 /** One instance of the core, of a fixed number of entries. */
@@ -92,6 +134,8 @@ export class Core {
   readonly #memory: Memory
   readonly #statsAt: number
   readonly #removalsAt: number
+  readonly #valuesAt: number
+  readonly #headerAt: number
   /** Keys this long or longer are written into memory; 0 where the core cannot read strings at all. */
   readonly #stagedFrom: number
 
@@ -113,12 +157,21 @@ export class Core {
   /** @throws RangeError when the engine does not grant the memory that `maxEntries` takes. */
   constructor(options: CoreOptions) {
     const { maxEntries, policy, reportsKeys, partitions, random, instance = instantiateCore() } = options
+    const { maxBytes = 0, holdsValues = false } = options
     const core = instance.exports
     // Before `create`, which makes the hash of this instance out of it.
     new Uint8Array(core.memory.buffer).set(random.bytes(SEED_BYTES), core.SEED_AT.value)
-    const flags = (reportsKeys ? REPORT_KEYS : 0) | (partitions > 0 ? AUTHORITY : 0)
-    if (core.create(maxEntries, policyNumbers[policy], flags, partitions, 0) !== 0) {
-      throw new RangeError(`maxEntries: the engine refused the memory that ${maxEntries} entries take`)
+    const flags =
+      (reportsKeys ? REPORT_KEYS : 0) |
+      (partitions > 0 ? AUTHORITY : 0) |
+      (maxBytes > 0 ? WEIGHED : 0) |
+      (holdsValues ? HOLDS_VALUES : 0)
+    if (core.create(maxEntries, policyNumbers[policy], flags, partitions, maxBytes) !== 0) {
+      throw new RangeError(
+        holdsValues
+          ? `maxBytes: ${maxBytes} bytes are too few for ${maxEntries} entries (maxEntries), or the engine refused them`
+          : `maxEntries: the engine refused the memory that ${maxEntries} entries take`,
+      )
     }
     this.#exports = core
     this.#memory = new Memory({
@@ -129,6 +182,8 @@ export class Core {
     })
     this.#statsAt = core.STATS_AT.value
     this.#removalsAt = core.removalsAt()
+    this.#valuesAt = core.valuesAt() >>> 0
+    this.#headerAt = core.HEADER_AT.value
     this.#stagedFrom = instance.readsStrings ? STAGED_FROM : 0
     this.#getString = core.getString
     this.#getStaged = core.getStaged
@@ -189,6 +244,58 @@ export class Core {
       return this.#setStaged(key.length, this.#write(key), freshUntil, usableUntil, now)
     }
     return this.#setInteger(integer(key), freshUntil, usableUntil, now)
+  }
+
+  /**
+   * Says what the next `set` brings, under a budget in bytes.
+   *
+   * @param bytes - Of the value; where the core does not hold values, what the entry weighs.
+   * @param kind - 0 to 7; comes back from `valueKindOf`.
+   * @param isStaged - The value is where `stageValue` put it; else `writeValue` has to follow.
+   */
+  announce(bytes: number, kind: number, isStaged: boolean): void {
+    this.#exports.valueNext(bytes, kind, isStaged ? this.#memory.stagedValueAt : 0)
+  }
+
+  /** Puts a short text where `announce` finds it; answers its bytes in UTF-8. */
+  stageValue(text: string): number {
+    return this.#memory.stageValue(text)
+  }
+
+  /** Writes the value of an entry that was just stored. */
+  writeValue(slot: number, bytes: Uint8Array): void {
+    this.#memory.writeBytes(this.#valueAt(slot), bytes)
+  }
+
+  /** The kind that the value of `slot` was announced with. */
+  valueKindOf(slot: number): number {
+    return this.#valueWord(slot) & ((1 << KIND_BITS) - 1)
+  }
+
+  /** The bytes of a value: a view, good until the next operation, unless it is lent. */
+  valueBytes(slot: number): Uint8Array {
+    return this.#memory.bytesAt(this.#valueAt(slot), this.#valueWord(slot) >>> KIND_BITS)
+  }
+
+  /** A value that is text in UTF-8, or ASCII alone. */
+  valueText(slot: number, isAscii: boolean): string {
+    return this.#memory.textAt(this.#valueAt(slot), this.#valueWord(slot) >>> KIND_BITS, isAscii)
+  }
+
+  /** A value that is text in UTF-16. */
+  valueUnits(slot: number): string {
+    const units = this.#valueWord(slot) >>> (KIND_BITS + 1)
+    return this.#memory.readKey(this.#valueAt(slot), units, TWO_BYTE) as string
+  }
+
+  /** Keeps a value's bytes as they are until `unlend` of the answer, whatever becomes of the entry. Not counted. */
+  lend(slot: number): number {
+    return this.#exports.lend(slot)
+  }
+
+  /** Ends `lend`. */
+  unlend(block: number): void {
+    this.#exports.unlend(block)
   }
 
   /** Removes `key`, hidden or not. An entry found expired is reported and answered as absent. */
@@ -328,7 +435,49 @@ export class Core {
       expirations: counter(5),
       deletes: counter(6),
       refusals: counter(7),
+      refusedAdmissions: this.#memory.longWord(this.#headerAt + REFUSED_ADMISSIONS),
     }
+  }
+
+  /** Bytes of memory by what they are for; together as many as `bytes`, but for what has no use yet. */
+  regions(): RegionBytes {
+    const core = this.#exports
+    const bytes = regionNames.map(
+      (name, at) => [name, (core.regionAt(at + 1) >>> 0) - (core.regionAt(at) >>> 0)] as const,
+    )
+    return Object.fromEntries(bytes) as Record<(typeof regionNames)[number], number>
+  }
+
+  /** Bytes of the heap that no value takes, and how many of them are in one piece. */
+  free(): { readonly bytes: number; readonly inOnePiece: number } {
+    return {
+      bytes: this.#memory.word(this.#headerAt + FREE_BYTES),
+      inOnePiece: this.#exports.largestFree() >>> 0,
+    }
+  }
+
+  /** What all entries weigh together, where they have weights. */
+  get weight(): number {
+    return this.#memory.word(this.#headerAt + WEIGHT)
+  }
+
+  /** How many buckets of the index a look-up that finds its key reads, on average. */
+  get probeLength(): number {
+    const { size } = this
+    return size === 0 ? 1 : 1 + this.#memory.word(this.#headerAt + PASSED_BUCKETS) / size
+  }
+
+  /** Buckets of the wheel whose entries are due and not expired yet. */
+  wheelBacklog(now: number): number {
+    return this.#exports.wheelBacklog(now)
+  }
+
+  #valueAt(slot: number): number {
+    return this.#memory.word(this.#valuesAt + slot * VALUE_ENTRY_BYTES)
+  }
+
+  #valueWord(slot: number): number {
+    return this.#memory.word(this.#valuesAt + slot * VALUE_ENTRY_BYTES + 4)
   }
 
   #stage(key: Key): void {

@@ -5,6 +5,8 @@ import { describe } from '../duration.ts'
 /**
  * Which entry makes room for a new one.
  *
+ * - `gdsf`: of 32 entries drawn by chance, the one with the fewest uses for its bytes, of late; only with `maxBytes`.
+ *   Answers the most requests where sizes differ much, and fewer bytes than the others.
  * - `lazy-tinylfu`: new entries pass through a window, and one that was not used twice there gets in only against
  *   an entry that was asked for less often of late, whether or not it was here. Scans and loops do little harm.
  * - `lru`: the entry whose last use is the longest ago, exactly.
@@ -13,10 +15,11 @@ import { describe } from '../duration.ts'
  *
  * A hit under `lru` moves the entry to the front; under the others it counts in a byte, and nothing moves.
  */
-export type EvictionPolicy = 'lazy-tinylfu' | 'lru' | 's3fifo' | 'sieve'
+export type EvictionPolicy = 'gdsf' | 'lazy-tinylfu' | 'lru' | 's3fifo' | 'sieve'
 
 /** The numbers that assembly/layout.ts gives them. */
 export const policyNumbers: Readonly<Record<EvictionPolicy, number>> = {
+  gdsf: 4,
   'lazy-tinylfu': 1,
   lru: 0,
   s3fifo: 3,
@@ -35,12 +38,18 @@ export const defaultPolicy: EvictionPolicy = 'lazy-tinylfu'
 /**
  * Takes `value` for the policy that `option` names.
  *
+ * @param hasSizes - Entries have sizes, without which `gdsf` has nothing to go by.
  * @throws TypeError that lists the policies.
  */
-export function checkPolicy(value: unknown, option: string): EvictionPolicy {
+export function checkPolicy(value: unknown, option: string, hasSizes: boolean): EvictionPolicy {
   if (typeof value !== 'string' || !Object.hasOwn(policyNumbers, value)) {
     const names = Object.keys(policyNumbers).map((name) => `'${name}'`)
     throw new TypeError(`${option}: ${describe(value)} is not a policy; there are ${names.join(', ')}`)
+  }
+  if (value === 'gdsf' && !hasSizes) {
+    throw new TypeError(
+      `${option}: 'gdsf' goes by the sizes of entries and needs maxBytes, which is not given`,
+    )
   }
   return value as EvictionPolicy
 }

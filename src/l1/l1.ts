@@ -1,7 +1,7 @@
 // The first level: entries in this process, found synchronously. The core (`core/core.ts`) holds keys,
 // deadlines and who leaves first; the values stay JavaScript objects, in one array, at their slot.
 //
-// Three things are decided here.
+// Four things are decided here.
 //
 // Values. A value is let go of as soon as its removal is known: an eviction overwrites it, and whatever else
 // the core removed during a call is collected before the call returns.
@@ -10,18 +10,37 @@
 // the list becomes a queue, and once the operation is complete the queue goes to the listener, in order. The
 // listener may use the cache: what it removes joins the end of the queue.
 //
+// Budgets. With `maxBytes` an entry's size is known before it is stored: the core evicts until it fits, and where it
+// has to wait for removals to be collected, it says so and is asked again. Values that are bytes lie in the core's
+// memory (`byte-values.ts`), and the array stays empty.
+//
 // Time. Without a deadline in the cache no clock is read. With one, reads share a reading for
 // `clockResolutionMs`, which a timer ends; a write with a ttl always reads the clock. A second timer lets
 // entries expire that nobody asks for. Time never goes back: a clock that does stands still here until it
 // has caught up.
 
 import type { Clock, Timer } from '../clock.ts'
-import { ABSENT, Core, type Counters, EXPIRED, INSERTED, REPLACED, STALE, SUSPECT } from '../core/core.ts'
+import {
+  ABSENT,
+  Core,
+  type Counters,
+  DRAIN_FIRST,
+  EXPIRED,
+  INSERTED,
+  LONGEST_BESIDE_VALUE,
+  REPLACED,
+  type RegionBytes,
+  STALE,
+  SUSPECT,
+} from '../core/core.ts'
 import type { CoreInstance } from '../core/module.ts'
 import { type EvictionPolicy, queueNames } from '../core/policies.ts'
-import { type Duration, toMs } from '../duration.ts'
+import { type Duration, describe, toMs } from '../duration.ts'
+import { CacheError } from '../errors.ts'
 import type { Key } from '../key.ts'
 import type { Random } from '../random.ts'
+import type { Budget } from './budget.ts'
+import { ByteValues } from './byte-values.ts'
 import { Memo } from './memo.ts'
 import { type PreparedHome, PreparedKey } from './prepared-key.ts'
 
@@ -51,6 +70,18 @@ export interface L1CallOptions {
 export interface L1Stats extends Counters {
   readonly size: number
   readonly bytes: number
+  /** `bytes` by what they are for: with `values: 'bytes'` values are in the heap, which else has long keys alone. */
+  readonly regions: RegionBytes
+  /** Bytes that values take, as they are counted against `maxBytes`; 0 where entries are only counted. */
+  readonly valueBytes: number
+  /** The largest value that could be stored without moving or evicting another, where values are bytes; else 0. */
+  readonly largestFree: number
+  /** The part of the heap, 0 to 1, that is free but not in one piece. */
+  readonly fragmentation: number
+  /** How many buckets of the index a hit reads, on average: 1.04 in a full cache, whatever its history. */
+  readonly probeLength: number
+  /** Buckets of the timing wheel that are due and not worked off. */
+  readonly wheelBacklog: number
 }
 
 /** What is known of one entry, at one moment; looking at it is not a use. */
@@ -78,7 +109,7 @@ export interface L1Inspection {
 }
 
 /** What an L1 is made of, every choice made. */
-export interface L1Settings<V> {
+export interface L1Settings<V> extends Partial<Omit<Budget<V>, 'maxEntries'>> {
   readonly maxEntries: number
   readonly policy: EvictionPolicy
   /** `Infinity` for no deadline. */
@@ -123,6 +154,11 @@ export class L1<V> implements PreparedHome<V> {
   // Never shorter than the highest slot in use. One `undefined` from the start tells the engine that it will
   // hold anything, so numbers in it are not boxed again on each read.
   readonly #values: (V | undefined)[] = [undefined]
+  /** Values in the core's memory, where they are held as bytes. */
+  readonly #bytes: ByteValues | undefined
+  readonly #sizeOf: ((value: V, key: Key) => number) | undefined
+  /** The largest entry; 0 where entries are only counted. */
+  readonly #maxEntryBytes: number
   /** What the coordinator noted beside its entries, at their slots; `undefined` until it notes something. */
   #notes: unknown[] | undefined
   readonly #ttlMs: number
@@ -160,13 +196,20 @@ export class L1<V> implements PreparedHome<V> {
       policy: settings.policy,
       reportsKeys: settings.onRemoval !== undefined,
       partitions: settings.partitions,
+      maxBytes: settings.maxBytes ?? 0,
+      holdsValues: settings.codec !== undefined,
       random: settings.random,
       instance: settings.instance,
     })
+    const capacity = settings.codec === undefined ? (settings.maxBytes ?? 0) : this.#core.free().bytes
+    this.#maxEntryBytes = largestEntry(settings.maxEntryBytes, capacity)
+    this.#bytes = settings.codec === undefined ? undefined : new ByteValues(this.#core, settings.codec)
+    this.#sizeOf = settings.sizeOf
     this.#memo = new Memo(this.#core, settings.maxEntries)
     this.#policy = settings.policy
     this.#onStore = settings.onStore
-    this.#onRead = settings.onRead
+    // What is read of bytes is made for the reader; the hot path asks one question for that and for copies.
+    this.#onRead = this.#bytes === undefined ? settings.onRead : (value) => value
     this.#ttls = settings.touchOnGet === true ? [] : undefined
     this.#ttlMs = settings.ttlMs
     this.#onRemoval = settings.onRemoval
@@ -198,11 +241,51 @@ export class L1<V> implements PreparedHome<V> {
     const answer = this.#find(key, now)
     if (answer >= 0) {
       if (this.#ttls !== undefined) this.#extend(answer >> 3, now)
-      const value = this.#values[answer >> 3] as V
-      return this.#onRead === undefined ? value : this.#onRead(value)
+      return this.#onRead === undefined ? this.#values[answer >> 3] : this.read(answer)
     }
     this.#settle()
     return undefined
+  }
+
+  /**
+   * Copies the stored bytes of `key`'s value into `target`, as a use of it; only with `values: 'bytes'`. Of text that
+   * is its UTF-8, of a `Uint8Array` its bytes, of other values what the codec made of them.
+   *
+   * @returns How many bytes the value has, or `undefined` when there is none. If that is more than `target.length`,
+   *   nothing was copied: take a larger one.
+   * @throws TypeError where values are held by reference.
+   */
+  getInto(key: Key, target: Uint8Array): number | undefined {
+    const bytes = this.#asBytes('getInto')
+    if (!(target instanceof Uint8Array)) throw new TypeError('target: is not a Uint8Array')
+    const answer = this.#use(key)
+    return answer < 0 ? undefined : bytes.readInto(answer >> 3, target)
+  }
+
+  /**
+   * Lends the stored bytes of `key`'s value to `use`, without a copy and as a use of it; only with `values: 'bytes'`.
+   * The bytes are those of `getInto`, and they are good until `use` returns, not later: the memory is used again.
+   *
+   * `use` may call the cache. What it was lent stays as it is until it returns, even if the entry is written again or
+   * leaves meanwhile; the memory is given back afterwards. It must not write to what it was lent.
+   *
+   * @returns What `use` returns; `undefined` when there is no value, and then `use` is not called.
+   * @throws What `use` throws. TypeError where values are held by reference, and when `use` returns a promise, which
+   *   could only read what is there later.
+   * @example
+   * const l1 = createL1<Uint8Array>({ maxBytes: 2 ** 20, values: 'bytes' })
+   * l1.set('page', new TextEncoder().encode('<html>'))
+   * l1.view('page', (bytes) => bytes.length) // 6
+   */
+  view<R>(key: Key, use: (bytes: Uint8Array) => R): R | undefined {
+    const bytes = this.#asBytes('view')
+    const answer = this.#use(key)
+    if (answer < 0) return undefined
+    const result = bytes.lend(answer >> 3, use)
+    if (typeof (result as { then?: unknown } | null | undefined)?.then === 'function') {
+      throw new TypeError('use: returned a promise; what is lent is good until it returns, not later')
+    }
+    return result
   }
 
   /** The value for `key` without counting as a use: neither order nor counters change. */
@@ -220,9 +303,11 @@ export class L1<V> implements PreparedHome<V> {
    * Stores `value` under `key`, as a use of it.
    *
    * @param value - Anything but `undefined`, which means that there is no entry.
-   * @returns Whether the entry is stored: `false` for a ttl of 0, and when the engine gave no memory for the
-   *   key, in which case nothing is stored under it any more.
-   * @throws What a listener throws, after the value is stored. TypeError or RangeError for a wrong ttl.
+   * @returns Whether the entry is stored: `false` for a ttl of 0, and when there was no memory for it, in which case
+   *   nothing is stored under the key any more.
+   * @throws What a listener throws, after the value is stored. TypeError or RangeError for a wrong ttl. RangeError for
+   *   a value above `maxEntryBytes`: then nothing is stored under the key any more. With `values: 'bytes'`, CacheError
+   *   `CACHE_ENCODE_FAILED` for a value that the codec has no form for: then what was there stays.
    * @example
    * const l1 = createL1<string>({ maxEntries: 1_000 })
    * l1.set('user:7', 'Ada', { ttl: '5m' })
@@ -312,7 +397,7 @@ export class L1<V> implements PreparedHome<V> {
   clear(): void {
     if (this.#onRemoval !== undefined) {
       for (let slot = this.#core.nextOlder(-1); slot !== -1; slot = this.#core.nextOlder(slot)) {
-        this.#queue.push({ key: this.#core.keyOf(slot), value: this.#values[slot] as V, cause: 'deleted' })
+        this.#queue.push({ key: this.#core.keyOf(slot), value: this.#held(slot), cause: 'deleted' })
       }
     }
     this.#core.clear()
@@ -342,9 +427,25 @@ export class L1<V> implements PreparedHome<V> {
     for (const slot of this.#walk()) yield this.#core.keyOf(slot)
   }
 
-  /** Counters since the cache was created, `size` and `bytes`. */
+  /**
+   * Counters since the cache was created, of removals one for each cause (`evictions`, `expirations`, `deletes`,
+   * `replaces`), and what it holds now. Reads no entry, so it takes a microsecond whatever is held.
+   */
   stats(): L1Stats {
-    return { ...this.#core.counters(), size: this.size, bytes: this.bytes }
+    const core = this.#core
+    const regions = core.regions()
+    const free = this.#bytes === undefined ? { bytes: 0, inOnePiece: 0 } : core.free()
+    return {
+      ...core.counters(),
+      size: this.size,
+      bytes: this.bytes,
+      regions,
+      valueBytes: this.#bytes === undefined ? core.weight : regions.heap - free.bytes,
+      largestFree: free.inOnePiece,
+      fragmentation: regions.heap === 0 ? 0 : (free.bytes - free.inOnePiece) / regions.heap,
+      probeLength: core.probeLength,
+      wheelBacklog: this.#isTimed ? core.wheelBacklog(this.#time()) : 0,
+    }
   }
 
   // What prepared keys use.
@@ -380,6 +481,7 @@ export class L1<V> implements PreparedHome<V> {
 
   /** The value at an answer, as a reader gets it. @internal */
   read(answer: number): V {
+    if (this.#bytes !== undefined) return this.#bytes.read(answer >> 3) as V
     const value = this.#values[answer >> 3] as V
     return this.#onRead === undefined ? value : this.#onRead(value)
   }
@@ -429,7 +531,8 @@ export class L1<V> implements PreparedHome<V> {
    * Stores `value` until given times; `Infinity` for none.
    *
    * @param note - Stays beside the value, and is kept no longer than the slot is in use.
-   * @returns `false` when the engine gave no memory for the key.
+   * @returns `false` when there was no memory for it, when it is too large, and when it has no form as bytes: then
+   *   nothing is under the key.
    * @internal
    */
   put(
@@ -440,7 +543,7 @@ export class L1<V> implements PreparedHome<V> {
     now: number,
     note: unknown = undefined,
   ): boolean {
-    return this.#store(key, value, freshUntil, usableUntil, this.#notBefore(now), note)
+    return this.#store(key, value, freshUntil, usableUntil, this.#notBefore(now), note, true)
   }
 
   /**
@@ -492,10 +595,25 @@ export class L1<V> implements PreparedHome<V> {
     usableUntil: number,
     now: number,
     note: unknown = undefined,
+    isCopy = false,
   ): boolean {
     // First, since a copy that cannot be made must leave what is there.
     const value = this.#onStore === undefined ? given : this.#onStore(given)
-    const answer = this.#core.set(key, freshUntil, usableUntil, now)
+    if (this.#maxEntryBytes !== 0) {
+      const refusal = this.#announce(key, value, isCopy)
+      if (refusal !== undefined) {
+        this.#remove(key, now)
+        if (isCopy) return false
+        throw refusal
+      }
+    }
+    // The value that is replaced, while its bytes are there.
+    const old = this.#isToldOfBytes ? this.#glimpse(key, now) : undefined
+    let answer = this.#core.set(key, freshUntil, usableUntil, now)
+    while (answer === DRAIN_FIRST) {
+      this.#collect()
+      answer = this.#core.set(key, freshUntil, usableUntil, now)
+    }
     // Before the new value is written: it may take the slot of an entry whose removal is on the list.
     if (this.#core.removalCount !== 0) this.#collect()
     if (answer >= 0) {
@@ -503,9 +621,10 @@ export class L1<V> implements PreparedHome<V> {
       const outcome = answer & 7
       if (outcome !== INSERTED && this.#onRemoval !== undefined) {
         const cause = outcome === REPLACED ? 'replaced' : 'expired'
-        this.#queue.push({ key, value: this.#values[slot] as V, cause })
+        this.#queue.push({ key, value: old ?? (this.#values[slot] as V), cause })
       }
-      this.#values[slot] = value
+      if (this.#bytes === undefined) this.#values[slot] = value
+      else this.#bytes.write(slot)
       if (note !== undefined || this.#notes !== undefined) this.#noteDown(slot, note)
       if (this.#ttls !== undefined) this.#ttls[slot] = usableUntil - now
       if (usableUntil !== Infinity) this.#expectDeadline(now)
@@ -515,11 +634,12 @@ export class L1<V> implements PreparedHome<V> {
   }
 
   #remove(key: Key, now: number): boolean {
+    const old = this.#isToldOfBytes ? this.#glimpse(key, now) : undefined
     const answer = this.#core.remove(key, now)
     if (answer >= 0) {
       const slot = answer >> 3
       if (this.#onRemoval !== undefined) {
-        this.#queue.push({ key, value: this.#values[slot] as V, cause: 'deleted' })
+        this.#queue.push({ key, value: old ?? (this.#values[slot] as V), cause: 'deleted' })
       }
       this.#release(slot)
     }
@@ -527,8 +647,77 @@ export class L1<V> implements PreparedHome<V> {
     return answer >= 0
   }
 
+  /**
+   * Tells the core how large the entry is that comes next, with its value where that is held as bytes.
+   *
+   * @returns Why it cannot be taken.
+   */
+  #announce(key: Key, value: V, isCopy: boolean): Error | undefined {
+    const size = this.#bytes === undefined ? this.#sizeNow(value, key) : this.#encode(key, value, isCopy)
+    if (size instanceof Error) return size
+    if (size > this.#maxEntryBytes) {
+      return new RangeError(
+        `value: takes ${size} bytes, more than ${this.#maxEntryBytes} (maxEntryBytes); nothing is stored under its key`,
+      )
+    }
+    if (this.#bytes === undefined) this.#core.announce(size, 0, false)
+    else this.#bytes.announce()
+    return undefined
+  }
+
+  /** A value that came as a copy is not its reader's to put right, so there an error is an answer. */
+  #encode(key: Key, value: V, isCopy: boolean): number | CacheError {
+    const isShort = typeof key !== 'string' || key.length <= LONGEST_BESIDE_VALUE
+    try {
+      return (this.#bytes as ByteValues).encode(value, isShort)
+    } catch (error) {
+      if (isCopy && error instanceof CacheError) return error
+      throw error
+    }
+  }
+
+  #sizeNow(value: V, key: Key): number {
+    const size = (this.#sizeOf as (value: V, key: Key) => number)(value, key)
+    if (!Number.isSafeInteger(size) || size < 1) {
+      throw new RangeError(`sizeOf: ${describe(size)} must be a whole number from 1`)
+    }
+    return size
+  }
+
+  /** Whether a listener wants values whose bytes the core gives back before it answers. */
+  get #isToldOfBytes(): boolean {
+    return this.#bytes !== undefined && this.#onRemoval !== undefined
+  }
+
+  #glimpse(key: Key, now: number): V | undefined {
+    const answer = this.#core.peek(key, now)
+    return answer < 0 ? undefined : this.read(answer)
+  }
+
+  #held(slot: number): V {
+    return this.#bytes === undefined ? (this.#values[slot] as V) : (this.#bytes.read(slot) as V)
+  }
+
+  #asBytes(what: string): ByteValues {
+    if (this.#bytes === undefined) {
+      throw new TypeError(
+        `${what}: this cache holds values by reference; there are bytes with values: 'bytes'`,
+      )
+    }
+    return this.#bytes
+  }
+
+  /** Looks `key` up as `get` does. */
+  #use(key: Key): number {
+    const now = this.#time()
+    const answer = this.#find(key, now)
+    if (answer < 0) this.#settle()
+    else if (this.#ttls !== undefined) this.#extend(answer >> 3, now)
+    return answer
+  }
+
   #release(slot: number): void {
-    this.#values[slot] = undefined
+    if (this.#bytes === undefined) this.#values[slot] = undefined
     if (this.#notes !== undefined) this.#notes[slot] = undefined
   }
 
@@ -567,7 +756,7 @@ export class L1<V> implements PreparedHome<V> {
       const slot = core.removedSlot(index)
       if (this.#onRemoval !== undefined) {
         const cause = core.removedCause(index) === EXPIRED ? 'expired' : 'evicted'
-        this.#queue.push({ key: core.removedKey(index), value: this.#values[slot] as V, cause })
+        this.#queue.push({ key: core.removedKey(index), value: this.#held(slot), cause })
       }
       this.#release(slot)
     }
@@ -685,4 +874,15 @@ export class L1<V> implements PreparedHome<V> {
       return undefined
     }
   }
+}
+
+/** The limit for one entry under a budget of `capacity`; 0 where there is none. */
+function largestEntry(wanted: number | undefined, capacity: number): number {
+  if (capacity === 0) return 0
+  const most = Math.max(1, Math.floor(capacity / 2))
+  if (wanted === undefined) return Math.max(1, Math.floor(capacity / 8))
+  if (wanted > most) {
+    throw new RangeError(`maxEntryBytes: ${wanted} is more than ${most}, half of what values have`)
+  }
+  return wanted
 }

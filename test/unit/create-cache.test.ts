@@ -25,7 +25,7 @@ describe('createCache refuses', () => {
     [{ lease: 499 }, /^lease: 499 ms is less than 500/],
     [{ l1: { maxEntries: 0 } }, /^l1.maxEntries: 0 must be a whole number from 1/],
     [{ l1: { maxEntries: 1e9 } }, /^l1.maxEntries: 1000000000/],
-    [{ l1: { policy: 'fifo' } }, /^l1.policy: "fifo" is not a policy; there are 'lazy-tinylfu', 'lru'/],
+    [{ l1: { policy: 'fifo' } }, /^l1.policy: "fifo" is not a policy; there are 'gdsf', 'lazy-tinylfu'/],
     [{ l1: { maxEntries: '10' } }, /^l1.maxEntries: "10" is not a number/],
     [{ l1: { max: 1 } }, /l1: there is no option "max"/],
     [{ l1: true }, /l1: true is not an object/],

@@ -156,10 +156,13 @@ describe('clockResolution', () => {
 })
 
 test.each([
-  [{ policy: 'fifo' }, `policy: "fifo" is not a policy; there are 'lazy-tinylfu', 'lru', 's3fifo', 'sieve'`],
+  [
+    { policy: 'fifo' },
+    `policy: "fifo" is not a policy; there are 'gdsf', 'lazy-tinylfu', 'lru', 's3fifo', 'sieve'`,
+  ],
   [{ policy: null }, 'policy: null is not a policy'],
   [{ policy: 'toString' }, 'policy: "toString" is not a policy'],
-  [{ values: 'bytes' }, `values: "bytes" is not a way to hold values; there is 'reference'`],
+  [{ values: 'clone' }, `values: "clone" is not one of 'reference', 'bytes'`],
   [{ onRemoval: 'log' }, 'onRemoval: "log" is not a function'],
   [{ clock: {} }, 'clock: an object has no now(), wallNow() and setTimer()'],
   [{ clock: null }, 'clock: null has no now()'],
@@ -183,7 +186,7 @@ test.each([
 
 test('an unknown option that is near to none is answered with all', () => {
   expect(() => create({ maxEntries: 3, allowStale: true })).toThrow(
-    'createL1: there is no option "allowStale"; it knows clock, clockResolution, clone, cloneOn, freeze, maxEntries, onRemoval, policy, random, touchOnGet, ttl, values',
+    'createL1: there is no option "allowStale"; it knows clock, clockResolution, clone, cloneOn, codec, freeze, maxBytes, maxEntries, maxEntryBytes, onRemoval, policy, random, sizeOf, touchOnGet, ttl, values',
   )
 })
 

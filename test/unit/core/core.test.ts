@@ -246,6 +246,7 @@ describe.each([
       expirations: 1,
       deletes: 1,
       refusals: 0,
+      refusedAdmissions: 0,
     })
   })
 

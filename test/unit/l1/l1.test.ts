@@ -135,8 +135,15 @@ describe('entries', () => {
       expirations: 0,
       deletes: 0,
       refusals: 0,
+      refusedAdmissions: 0,
       size: 1,
       bytes: l1.bytes,
+      regions: expect.objectContaining({ records: 64, authority: 0, values: 0, heap: 0 }),
+      valueBytes: 0,
+      largestFree: 0,
+      fragmentation: 0,
+      probeLength: 1,
+      wheelBacklog: 0,
     })
   })
 })
