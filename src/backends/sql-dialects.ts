@@ -20,7 +20,7 @@ export interface SqlDialect {
   readonly forUpdate: string
   /** Encloses a name. */
   readonly quote: string
-  /** The statement that tells a channel something; `undefined` where there are no channels. */
+  /** What tells a channel something, with the two for values; `undefined` where there are no channels. */
   readonly ring: string | undefined
   readonly bytesType: string
   readonly keyType: string
@@ -64,7 +64,7 @@ const postgres: SqlDialect = {
   forShare: 'FOR SHARE',
   forUpdate: 'FOR UPDATE',
   quote: '"',
-  ring: 'SELECT pg_notify(?, ?)',
+  ring: 'pg_notify(?, ?)',
   bytesType: 'BYTEA',
   keyType: 'BYTEA',
   volatileTable: 'UNLOGGED',

@@ -139,6 +139,8 @@ export interface PostgresPool {
 export interface PostgresConnection {
   query(sql: string, values?: unknown[]): Promise<PostgresResult>
   release(error?: Error | boolean): void
+  on(event: 'error', listener: () => void): unknown
+  off(event: 'error', listener: () => void): unknown
 }
 
 /** What `pg` gives for a statement. */
@@ -173,9 +175,16 @@ export function postgresExecutor(pool: PostgresPool): SqlExecutor {
     query: async (sql, values) => resultOf(await pool.query(textOf(sql), [...values])),
     transaction: async (body) => {
       const connection = await pool.connect()
+      // The pool listens to what it has not lent. An error that nobody listens to, as of a connection that ends between
+      // two statements, would end the process; the next statement says the same.
+      const ignore = (): void => {}
+      connection.on('error', ignore)
       return await within(
         (sql) => connection.query(sql),
-        (broken) => connection.release(broken),
+        (isBroken) => {
+          if (!isBroken) connection.off('error', ignore)
+          connection.release(isBroken)
+        },
         () => body(async (sql, values) => resultOf(await connection.query(textOf(sql), [...values]))),
       )
     },
@@ -214,7 +223,7 @@ export function mysqlExecutor(pool: MysqlPool): SqlExecutor {
       const connection = await pool.getConnection()
       return await within(
         (sql) => connection.query(sql),
-        (broken) => (broken ? connection.destroy() : connection.release()),
+        (isBroken) => (isBroken ? connection.destroy() : connection.release()),
         () =>
           body(async (sql, values) => resultOf(await connection.execute(sql, values.map(asBuffer) as never))),
       )

@@ -10,7 +10,7 @@ import { randomId, systemRandom } from '../random.ts'
 import type { Stamp } from '../stamp.ts'
 import type { Committed, Ledger, LedgerReading, Mutation, Origin } from '../tiers/ledger.ts'
 import type { TierWrite } from '../tiers/tier.ts'
-import type { SqlQuery } from './sql-executors.ts'
+import type { SqlQuery, SqlValue } from './sql-executors.ts'
 import { bytesIn, type SqlStore } from './sql-store.ts'
 
 /** How often old messages are removed from the log: with each of so many. */
@@ -156,7 +156,10 @@ export class SqlLedger implements Ledger {
     const { ring } = store.dialect
     // The stand was read before: all of it is committed, so all of its messages come before the echo.
     if (ring !== undefined) {
-      await query(ring, [sqlEchoChannel(store.table), [`e${token}`, ...stamps.map(stampText)].join('\n')])
+      await query(`SELECT ${ring}`, [
+        sqlEchoChannel(store.table),
+        [`e${token}`, ...stamps.map(stampText)].join('\n'),
+      ])
     }
     for (const stamp of stamps) store.note(stamp)
     for (const bell of bells.get(this.channel) ?? []) bell.echo(token)
@@ -202,28 +205,40 @@ export class SqlLedger implements Ledger {
     return { stamps: messages.map(({ stamp }) => stamp), existed: false }
   }
 
-  /** Writes messages of different partitions into the log, moves these on, and rings. */
+  /** Writes one message for each of some partitions into the log, moves these on, and rings. */
   async #place(query: SqlQuery, messages: readonly Message[]): Promise<void> {
     const { tables, dialect, table, logMessages } = this.#store
     const encoded = messages.map((message) => ({ ...message.stamp, bytes: encodeMessage(message) }))
-    await query(
-      `INSERT INTO ${tables.log} (part, sequence, message) VALUES ${encoded.map(() => '(?, ?, ?)').join(', ')}`,
-      encoded.flatMap(({ partition, sequence, bytes }) => [partition, sequence, bytes]),
-    )
-    for (const { partition, sequence } of encoded) {
-      await query(`UPDATE ${tables.partitions} SET sequence = ? WHERE part = ?`, [sequence, partition])
-      if (sequence % TRIM_EVERY === 0) {
-        await query(`DELETE FROM ${tables.log} WHERE part = ? AND sequence <= ?`, [
-          partition,
-          sequence - logMessages,
-        ])
-      }
+    const statements: [sql: string, values: SqlValue[]][] = [
+      [
+        `INSERT INTO ${tables.log} (part, sequence, message) VALUES ${encoded.map(() => '(?, ?, ?)').join(', ')}`,
+        encoded.flatMap(({ partition, sequence, bytes }) => [partition, sequence, bytes]),
+      ],
+      [
+        `UPDATE ${tables.partitions} SET sequence = sequence + 1 WHERE part IN (${encoded.map(() => '?').join(', ')})`,
+        encoded.map(({ partition }) => partition),
+      ],
+    ]
+    if (dialect.ring === undefined) {
+      for (const [sql, values] of statements) await query(sql, values)
+    } else {
+      // What writes may stand in front of a SELECT there: one round trip for all.
+      const rung = encoded.flatMap(({ bytes, ...stamp }) => {
+        const text = `m${toBase64(bytes)}`
+        return [sqlMessageChannel(table), text.length <= MOST_TOLD ? text : `p${stampText(stamp)}`]
+      })
+      const before = statements.map(([sql], at) => `step${at} AS (${sql})`).join(', ')
+      await query(`WITH ${before} SELECT ${encoded.map(() => dialect.ring).join(', ')}`, [
+        ...statements.flatMap(([, values]) => values),
+        ...rung,
+      ])
     }
-    if (dialect.ring === undefined) return
-    for (const { partition, epoch, sequence, bytes } of encoded) {
-      const text = `m${toBase64(bytes)}`
-      const told = text.length <= MOST_TOLD ? text : `p${stampText({ partition, epoch, sequence })}`
-      await query(dialect.ring, [sqlMessageChannel(table), told])
+    for (const { partition, sequence } of encoded) {
+      if (sequence % TRIM_EVERY !== 0) continue
+      await query(`DELETE FROM ${tables.log} WHERE part = ? AND sequence <= ?`, [
+        partition,
+        sequence - logMessages,
+      ])
     }
   }
 

@@ -88,15 +88,6 @@ export class PostgresServer {
     return pool
   }
 
-  /** Stops what serves connections where it stands; the process that makes them goes on. */
-  pause(): void {
-    this.#process.kill('SIGSTOP')
-  }
-
-  resume(): void {
-    this.#process.kill('SIGCONT')
-  }
-
   /** A crash: everything unlogged is gone when it runs again. */
   async restart(): Promise<void> {
     await this.#end()
@@ -112,7 +103,6 @@ export class PostgresServer {
   async #end(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
     const ended = once(this.#process, 'exit')
-    this.#process.kill('SIGCONT')
     this.#process.kill('SIGQUIT')
     await ended
   }

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import type { SqlExecutor, SqlQuery } from '../../../src/backends/sql-executors.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
@@ -271,4 +272,39 @@ describe('a SQLite connection', () => {
       await Promise.all(adding)
       expect(await countIn(one, 't')).toBe(40)
     }))
+})
+
+describe('a PostgreSQL connection', () => {
+  test('one that ends between two statements of a transaction is an error of the transaction and of nothing else', async () => {
+    const connection = Object.assign(new EventEmitter(), {
+      released: [] as unknown[],
+      isLost: false,
+      async query() {
+        if (connection.isLost) throw new Error('Client has encountered a connection error')
+        return { rows: [], rowCount: 0 }
+      },
+      release(isBroken: unknown) {
+        connection.released.push(isBroken)
+      },
+    })
+    const executor = postgresExecutor({
+      query: async () => ({ rows: [], rowCount: 0 }),
+      connect: async () => connection,
+    })
+    const losing = executor.transaction(async (query) => {
+      connection.isLost = true
+      connection.emit('error', new Error('Connection terminated unexpectedly'))
+      await query('SELECT 1', [])
+    })
+    await expect(losing).rejects.toThrow('connection error')
+    expect(connection.released).toEqual([true])
+    // What is broken may have more to say.
+    expect(connection.emit('error', new Error('once more'))).toBe(true)
+
+    connection.isLost = false
+    connection.removeAllListeners()
+    await executor.transaction(async () => {})
+    expect(connection.released).toEqual([true, false])
+    expect(connection.listenerCount('error')).toBe(0)
+  })
 })
