@@ -106,6 +106,7 @@ const nodeFiles = [
   // What memory tiers and in-process buses share, and what a server needs; the other backends are a directory on a disk.
   /^backends\/(?!(entries|hub|(redis|sql)-[a-z]+)\.ts$)/,
   /^cli\//,
+  /^metrics\/diagnostics/,
   /^http\/adapters\/(?!(fetch|h3|hono)\.ts$)/,
 ]
 

@@ -7,6 +7,7 @@ import type { Loader } from './coordinator/loading.ts'
 import { describe } from './duration.ts'
 import { type Key, type KeyScope, type KeyVersion, keyScope } from './key.ts'
 import type { L1Stats } from './l1/l1.ts'
+import { invalidateAround, type WrapOptions, type Wrapped, wrap } from './memoize.ts'
 import type { CacheEventName, CacheEvents, Events } from './metrics/events.ts'
 import {
   type CallOptions,
@@ -81,6 +82,8 @@ export interface CacheStats {
 /** How a cache is put together, and whether its parts work at the moment. */
 export interface CacheHealth {
   readonly closed: boolean
+  /** Options that defeat each other; empty when none do. `createCache` says it once to `onAdvice`. */
+  readonly advice: readonly string[]
   /** Whether copies in this process may be used: the bus listens, or there is none. */
   readonly copiesTrusted: boolean
   /**
@@ -298,6 +301,34 @@ export class Cache<V = unknown> {
       }
     }
     return { failed }
+  }
+
+  /**
+   * Wraps a function so that its calls are answered from this cache. The result has `key(...args)` and
+   * `invalidate(...args)`.
+   *
+   * @param options - Those of `getOrSet`, and how a call becomes a key: `key`, or `name` for one made of the arguments.
+   * @throws TypeError when there is neither.
+   * @example
+   * const userById = cache.wrap((id: number) => db.user(id), { key: (id) => `user:${id}`, ttl: '5m' })
+   * await userById(7)
+   * await userById.invalidate(7)
+   */
+  wrap<Args extends unknown[], T extends V>(
+    run: (...args: Args) => T | PromiseLike<T>,
+    options: WrapOptions<Args, T>,
+  ): Wrapped<Args, T> {
+    return wrap(this as unknown as Cache, run, options)
+  }
+
+  /**
+   * Deletes `keys`, runs `change`, and deletes them again, whatever came of it: what was loaded while the change was
+   * under way may be from before it.
+   *
+   * @throws What `change` throws, and as `delete`.
+   */
+  invalidateAround<R>(keys: Key | readonly Key[], change: () => R | PromiseLike<R>): Promise<R> {
+    return invalidateAround(this, keys, change)
   }
 
   /**

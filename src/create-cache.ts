@@ -18,6 +18,7 @@ import { type Duration, describe, toMs } from './duration.ts'
 import { type KeyVersion, keyScope } from './key.ts'
 import { type BudgetOptions, budgetNames, budgetOf } from './l1/budget.ts'
 import { L1 } from './l1/l1.ts'
+import { adviceOn } from './metrics/advisor.ts'
 import { Events } from './metrics/events.ts'
 import {
   checkClock,
@@ -127,6 +128,13 @@ export interface CacheOptions extends LifetimeOptions, LoadLimits {
    */
   tierTimeout?: Duration
 
+  /**
+   * Told, once and while the cache is made, of options that defeat each other. `health().advice` has them too.
+   *
+   * @defaultValue none
+   */
+  onAdvice?: (advice: string) => void
+
   /** @defaultValue the machine's clock */
   clock?: Clock
 
@@ -144,6 +152,7 @@ const optionNames: readonly (keyof CacheOptions)[] = [
   'lease',
   'loadTimeout',
   'maxLoads',
+  'onAdvice',
   'prefix',
   'random',
   'refreshAhead',
@@ -243,6 +252,17 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     waitUntil,
   })
 
+  const advice = adviceOn({
+    ...defaults,
+    ttlMs: defaults.lifetime?.ttlMs,
+    maxLoads,
+    hasRefreshAhead: defaults.refreshAhead !== undefined,
+    hasL1: l1 !== undefined,
+    scopes: tiers.map(({ scope: reach }) => reach),
+    hasBus: bus !== undefined,
+  })
+  for (const each of advice) options.onAdvice?.(each)
+
   return new Cache<V>({
     coordinator,
     events,
@@ -259,6 +279,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
       })),
     health: (): CacheHealth => ({
       closed: coordinator.isClosed,
+      advice,
       copiesTrusted: coordinator.inbound?.isConnected ?? true,
       authority: authority && {
         name: authority.name,

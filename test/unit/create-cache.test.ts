@@ -355,6 +355,7 @@ describe('health', () => {
     await rest()
     expect(cache.health()).toEqual({
       closed: false,
+      advice: [],
       copiesTrusted: true,
       authority: { name: 'memory', scope: 'process', kind: 'tier' },
       bus: { name: 'in-process', scope: 'process', connected: true, error: undefined },
@@ -365,6 +366,7 @@ describe('health', () => {
     expect(cache.health()).toMatchObject({ copiesTrusted: false, bus: { connected: false, error: 'cable' } })
     expect(createCache({ ttl: '1m' }).health()).toEqual({
       closed: false,
+      advice: [],
       copiesTrusted: true,
       authority: undefined,
       bus: undefined,
