@@ -16,6 +16,6 @@ export default {
   // Run by scripts/check.js, by their place; and types that a package lacks.
   ignoreDependencies: ['@arethetypeswrong/cli', '@types/http-cache-semantics', 'publint'],
   // Of the system.
-  ignoreBinaries: ['apt-get', 'dpkg', 'memcached', 'mount', 'postgres', 'redis-server', 'umount'],
+  ignoreBinaries: ['apt-get', 'dpkg', 'memcached', 'mount', 'postgres', 'redis-server', 'strace', 'umount'],
   ignoreExportsUsedInFile: true,
 }

@@ -24,6 +24,7 @@
 // The wall clock is the only one that outlives a process. Both ends are kept because it may jump: put back,
 // it makes an entry at most as young as it was when it was written, never younger.
 
+import { createHmac } from 'node:crypto'
 import { crc32c } from '../checksum.ts'
 import type { Stamp } from '../stamp.ts'
 import type { Position } from './log.ts'
@@ -51,6 +52,16 @@ const CHECKSUM_BYTES = 4
 const HAS_STAMP = 1
 /** The head of the longest key. */
 export const MAX_HEAD_BYTES: number = FIXED_BYTES + 512 + CHECKSUM_BYTES
+
+/**
+ * The name of the file of a stored key: 32 hexadecimal digits, so no key leaves the directory, is a name that a system
+ * reserves, or differs from another one by case alone.
+ *
+ * @param secret - The directory's own, in hexadecimal digits.
+ */
+export function entryName(secret: string, key: string): string {
+  return createHmac('sha256', Buffer.from(secret, 'hex')).update(key).digest('hex').slice(0, 32)
+}
 
 /** The bytes of a file that come before the payload. */
 export function encodeHead(head: EntryHead, payload: Uint8Array): Uint8Array {

@@ -14,7 +14,6 @@
 // that can have happened meanwhile: other mutations, a new log, or that the directory is gone, in which
 // case it is made anew with a new key and a new epoch.
 
-import { createHmac } from 'node:crypto'
 import { lstatSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Clock } from '../clock.ts'
@@ -37,6 +36,7 @@ import type { ResolvedDirectory } from './directory-options.ts'
 import {
   type EntryHead,
   encodeHead,
+  entryName,
   MAX_HEAD_BYTES,
   parseHead,
   payloadOf,
@@ -577,7 +577,7 @@ export class SharedDirectory {
   #nameOf(key: string): string {
     let name = this.#names.get(key)
     if (name === undefined) {
-      name = createHmac('sha256', Buffer.from(this.#key, 'hex')).update(key).digest('hex').slice(0, 32)
+      name = entryName(this.#key, key)
       if (this.#names.size >= MAX_NAMES) this.#names.clear()
       this.#names.set(key, name)
     }

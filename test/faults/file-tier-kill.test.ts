@@ -6,7 +6,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { fileTier } from '../../src/tiers/file.ts'
 import type { Ledger } from '../../src/tiers/ledger.ts'
 import { makeFolder, removeFolder } from '../support/folder.ts'
@@ -15,7 +15,9 @@ import { seededRandom } from '../support/seeded-random.ts'
 import { writeSource } from '../support/source.ts'
 import { keys, writtenIn } from './file-tier-writer.js'
 
-const KILLS = 50
+/** `npm run test:crash` asks for more. */
+const KILLS = Number(process.env.KILLS ?? 50)
+vi.setConfig({ testTimeout: 60_000 + 1_000 * KILLS })
 
 let source = ''
 let folder = ''
@@ -90,4 +92,4 @@ test('after each kill -9 every key is whole or absent, and the directory goes on
   ).toEqual([])
   expect(left.filter((name) => name.includes('owner-')).length).toBe(1)
   await tier.close()
-}, 60_000)
+})
