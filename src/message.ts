@@ -2,7 +2,7 @@
 //
 //    at  bytes  field
 //     0      1  format       1; a reader that meets another number must treat it as a gap
-//     1      1  op           1 set, 2 delete, 3 clear
+//     1      1  op           1 set, 2 delete, 3 clear, 4 move, 5 expire-tags, 6 delete-tags
 //     2      2  partition
 //     4      8  epoch        integers up to 2^53 - 1, as f64
 //    12      8  after
@@ -18,13 +18,19 @@
 
 import type { Stamp } from './stamp.ts'
 
-/** What was done. */
-export type MessageOp = 'set' | 'delete' | 'clear'
+/**
+ * What was done: an entry was written or its time changed (`set`), removed, moved to another key; a prefix was cleared;
+ * tags were invalidated.
+ */
+export type MessageOp = 'set' | 'delete' | 'clear' | 'move' | 'expire-tags' | 'delete-tags'
 
 /** A mutation, as those who did not make it hear of it. */
 export interface Message {
   readonly op: MessageOp
-  /** Stored keys; for `clear` the one prefix, where `''` means everything. */
+  /**
+   * Stored keys, for `move` from where and to where; for `clear` the one prefix, where `''` means everything; for tags
+   * their names, in the tag partition.
+   */
   readonly keys: readonly string[]
   readonly stamp: Stamp
   /** The sequence of the mutation before this one in its partition: a receiver that is not there missed some. */
@@ -39,7 +45,9 @@ const MESSAGE_FORMAT = 1
 const HEADER_BYTES = 48
 /** Longer messages are not written; a batch is split before that. */
 const MAX_MESSAGE_BYTES = 65_536
-const ops: readonly MessageOp[] = ['set', 'delete', 'clear']
+const ops: readonly MessageOp[] = ['set', 'delete', 'clear', 'move', 'expire-tags', 'delete-tags']
+/** Operations that have a fixed number of keys. */
+const keyCounts: Partial<Record<MessageOp, number>> = { clear: 1, move: 2 }
 
 /**
  * The wire form of a message.
@@ -103,7 +111,7 @@ export function decodeMessage(bytes: Uint8Array): Message | undefined {
     }
     at = end
   }
-  if (at !== bytes.length || (op === 'clear' && keys.length !== 1)) return undefined
+  if (at !== bytes.length || keys.length !== (keyCounts[op] ?? keys.length)) return undefined
 
   const origin = Array.from(bytes.subarray(28, 36), (byte) => byte.toString(16).padStart(2, '0')).join('')
   return { op, keys, stamp: { partition: view.getUint16(2, true), epoch, sequence }, after, origin, serial }

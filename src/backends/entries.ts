@@ -6,6 +6,8 @@
 import type { Clock } from '../clock.ts'
 import type { Stamp } from '../stamp.ts'
 import type { TierEntry } from '../tiers/tier.ts'
+import { addToDecimal } from './decimal.ts'
+import { isExpected } from './entry-bytes.ts'
 
 interface Stored {
   readonly bytes: Uint8Array
@@ -19,6 +21,13 @@ export interface EntryWrite {
   readonly bytes: Uint8Array
   readonly remainingMs: number
   readonly stamp?: Stamp | undefined
+}
+
+/** What an increment comes to: the number, and the entry that holds it. */
+export interface EntrySum {
+  readonly number: number
+  readonly bytes: Uint8Array
+  readonly remainingMs: number
 }
 
 /** A bounded map of entries that are gone at their deadline. */
@@ -48,6 +57,11 @@ export class Entries {
     return this.#live(key) !== undefined
   }
 
+  /** Whether the live entry has exactly these bytes; `undefined`: whether there is none. */
+  is(key: string, expected: Uint8Array | undefined): boolean {
+    return isExpected(this.#live(key), expected)
+  }
+
   /** Stores a copy; zero or a negative remaining time removes what was there. */
   store({ key, bytes, remainingMs, stamp }: EntryWrite): void {
     this.#stored.delete(key)
@@ -58,6 +72,18 @@ export class Entries {
       if (this.#stored.size <= this.#maxEntries) break
       this.#stored.delete(oldest)
     }
+  }
+
+  /**
+   * Adds to the decimal integer from byte `from` on, and keeps the bytes before it and the remaining time.
+   *
+   * @throws TypeError when there is none, RangeError when the sum leaves the safe integers.
+   */
+  sum(key: string, delta: number, from: number): EntrySum | undefined {
+    const stored = this.#live(key)
+    if (stored === undefined) return undefined
+    const { bytes, sum: number } = addToDecimal(stored.bytes, delta, from)
+    return { number, bytes, remainingMs: stored.expiresAt - this.#clock.now() }
   }
 
   touch(key: string, remainingMs: number): boolean {

@@ -9,11 +9,14 @@
 // and nothing has happened; when the process dies in between, its lock stays behind, and whoever breaks it
 // begins a new epoch, by which every process learns that anything may have changed.
 
+import { CacheError } from '../errors.ts'
 import type { Message } from '../message.ts'
 import type { Stamp } from '../stamp.ts'
-import type { Committed, Ledger, LedgerReading, Mutation, Origin } from '../tiers/ledger.ts'
+import type { Committed, Ledger, LedgerReading, Mutation, Origin, TagsReading } from '../tiers/ledger.ts'
 import type { TierEntry, TierWrite } from '../tiers/tier.ts'
-import type { Position } from './log.ts'
+import { addToDecimal } from './decimal.ts'
+import { isExpected } from './entry-bytes.ts'
+import { KEYS, type Log, TAGS, type Unplaced } from './log.ts'
 import type { FoundEntry, SharedDirectory } from './shared-directory.ts'
 
 /** What listens in this process to a directory's log. */
@@ -40,9 +43,9 @@ export function hang(channel: string, bell: Doorbell): () => void {
   }
 }
 
-/** The stamp of a place in the log: a directory has one partition. */
-export function stampAt(position: Position): Stamp {
-  return { partition: 0, epoch: position.epoch, sequence: position.sequence }
+/** Where the partitions stand: that of all keys, and that of tags. */
+export function stampsOf(log: Log): Stamp[] {
+  return [log.stand(KEYS), log.stand(TAGS)]
 }
 
 /** The live entry of a key, outside of a change; a file that holds none is removed on the way. */
@@ -78,7 +81,7 @@ export class FileLedger implements Ledger {
     return directory.attempt('read', () =>
       directory.each(keys, (key) => {
         // The end of the log before the entry: what comes in between makes a reading newer than it says.
-        const asOf = stampAt(directory.log.end)
+        const asOf = directory.log.stand(KEYS)
         const entry = this.keepsData ? readFrom(directory, key) : undefined
         return entry instanceof Promise ? entry.then((later) => ({ entry: later, asOf })) : { entry, asOf }
       }),
@@ -120,36 +123,96 @@ export class FileLedger implements Ledger {
   probe(token: string): Promise<Stamp[]> {
     return this.#directory.attempt('probe', async () => {
       await this.#directory.ready()
-      const stamps = [stampAt(this.#directory.log.end)]
+      const stamps = stampsOf(this.#directory.log)
       for (const bell of doorbells.get(this.channel) ?? []) bell.echo(token)
       return stamps
     })
   }
 
-  #commit(mutation: Mutation, origin: Origin): Committed {
+  readTags(names: readonly string[]): Promise<TagsReading> {
     const directory = this.#directory
-    const key = mutation.op === 'clear' ? undefined : mutation.key
-    const message = directory.log.place({
-      op: mutation.op,
-      keys: [mutation.op === 'clear' ? mutation.prefix : mutation.key],
-      origin: origin.id,
-      serial: origin.serial,
+    return directory.attempt('readTags', async () => {
+      await directory.ready()
+      const { log } = directory
+      return {
+        asOf: log.stand(TAGS),
+        floor: log.tags.floor,
+        tags: names.map((name) => log.tags.placesOf(name)),
+      }
     })
-    const { stamp } = message
-    const existed = this.keepsData && key !== undefined && typeof directory.look(key) === 'object'
-    if (mutation.op === 'set' && this.keepsData) {
-      directory.store({ ...mutation, stamp }, stamp)
-    } else if (key !== undefined) {
-      // Without data too: a cache with a file tier over this directory must not find what was before.
-      directory.remove(key)
+  }
+
+  #commit(mutation: Mutation, origin: Origin): Committed {
+    const { log } = this.#directory
+    const { id, serial } = origin
+    if (mutation.op === 'clear' || mutation.op === 'tags') {
+      const placed: Unplaced =
+        mutation.op === 'clear'
+          ? { op: 'clear', keys: [mutation.prefix], origin: id, serial }
+          : { op: `${mutation.how}-tags`, keys: mutation.tags, origin: id, serial }
+      const message = log.place(placed)
+      log.append(message)
+      return { stamp: message.stamp, applied: true, existed: false, number: undefined }
     }
+    const { key } = mutation
+    const found = this.#find(key)
+    const existed = found !== undefined
+    const change = this.#changeOf(mutation, found)
+    if (change === undefined) return { stamp: log.stand(KEYS), applied: false, existed, number: undefined }
+    const keys = mutation.op === 'move' ? [key, mutation.to] : [key]
+    const op = mutation.op === 'delete' || mutation.op === 'move' ? mutation.op : 'set'
+    const message = log.place({ op, keys, origin: id, serial })
+    const { stamp } = message
+    // Without data too: a cache with a file tier over this directory must not find what was before.
+    if (change.write === undefined || change.write.key !== key) this.#directory.remove(key)
+    if (change.write !== undefined) this.#directory.store({ ...change.write, stamp }, { ...stamp })
     try {
-      directory.log.append(message)
+      log.append(message)
     } catch (error) {
-      if (key !== undefined) this.#undo(key)
+      for (const changed of keys) this.#undo(changed)
       throw error
     }
-    return { stamp, existed }
+    return { stamp, applied: true, existed, number: change.number }
+  }
+
+  /** What a mutation of one key comes to; `undefined` when it does not apply. */
+  #changeOf(mutation: KeyMutation, found: FoundEntry | undefined): Change | undefined {
+    const { key } = mutation
+    if (!this.keepsData && mutation.op !== 'set' && mutation.op !== 'delete') {
+      throw new CacheError('CACHE_NOT_SUPPORTED', `file bus: it keeps no data to ${mutation.op}`, {
+        tier: 'file',
+      })
+    }
+    switch (mutation.op) {
+      case 'set':
+        return { write: this.keepsData ? mutation : undefined, number: undefined }
+      case 'delete':
+        return { write: undefined, number: undefined }
+      case 'add':
+        return found === undefined ? { write: mutation, number: undefined } : undefined
+      case 'swap':
+        return isExpected(found, mutation.expected) ? { write: mutation, number: undefined } : undefined
+      case 'increment': {
+        if (found === undefined) return undefined
+        const { bytes, sum: number } = addToDecimal(found.bytes, mutation.delta, mutation.from)
+        return { write: { key, bytes, remainingMs: found.remainingMs }, number }
+      }
+      case 'touch': {
+        if (found === undefined) return undefined
+        return { write: { key, bytes: found.bytes, remainingMs: mutation.remainingMs }, number: undefined }
+      }
+      case 'move': {
+        if (mutation.to === key) throw new TypeError('move: the keys must be two of one partition')
+        if (found === undefined) return undefined
+        const { bytes, remainingMs } = found
+        return { write: { key: mutation.to, bytes, remainingMs }, number: undefined }
+      }
+    }
+  }
+
+  #find(key: string): FoundEntry | undefined {
+    const found = this.keepsData ? this.#directory.look(key) : undefined
+    return typeof found === 'object' ? found : undefined
   }
 
   #undo(key: string): void {
@@ -161,14 +224,12 @@ export class FileLedger implements Ledger {
   }
 
   #since(after: Stamp): Message[] | undefined {
-    const { log } = this.#directory
-    if (after.partition !== 0 || after.epoch !== log.end.epoch) return undefined
-    return log.since(after.sequence)
+    return this.#directory.log.sinceStamp(after)
   }
 
   /** Whether no mutation of the key came after `asOf`, as far as the log can tell. */
   #isCurrent(key: string, asOf: Stamp): boolean {
-    const later = this.#since(asOf)
+    const later = asOf.partition === KEYS ? this.#since(asOf) : undefined
     if (later === undefined) return false
     return !later.some(({ op, keys }) =>
       op === 'clear' ? key.startsWith(keys[0] ?? '') : keys.includes(key),
@@ -186,4 +247,14 @@ export class FileLedger implements Ledger {
         this.#isSweeping = false
       })
   }
+}
+
+type KeyMutation = Exclude<Mutation, { op: 'clear' | 'tags' }>
+
+/** The entry that is to be written, if any, and what an increment came to. */
+interface Change {
+  readonly write:
+    | { readonly key: string; readonly bytes: Uint8Array; readonly remainingMs: number }
+    | undefined
+  readonly number: number | undefined
 }

@@ -11,14 +11,16 @@
 
 import type { BusListener } from '../bus/bus.ts'
 import { type Clock, systemClock } from '../clock.ts'
+import { CacheError } from '../errors.ts'
 import { partitionTextOf } from '../key.ts'
 import type { Message, MessageOp } from '../message.ts'
 import { checkClock, checkCount, checkNames } from '../options.ts'
 import { type Random, randomId, systemRandom } from '../random.ts'
 import { partitionOf, type Stamp } from '../stamp.ts'
-import type { Committed, Ledger, LedgerReading, Mutation, Origin } from '../tiers/ledger.ts'
+import type { Committed, Ledger, LedgerReading, Mutation, Origin, TagsReading } from '../tiers/ledger.ts'
 import type { TierWrite } from '../tiers/tier.ts'
-import { Entries } from './entries.ts'
+import { Entries, type EntryWrite } from './entries.ts'
+import { TagTable } from './tag-table.ts'
 
 /** What a hub can be told. */
 export interface HubOptions {
@@ -30,7 +32,7 @@ export interface HubOptions {
   maxEntries?: number
 
   /**
-   * Into how many parts the keys are dealt, each with an order of its own, from 1 to 65,535.
+   * Into how many parts the keys are dealt, each with an order of its own, from 1 to 65,534.
    *
    * @defaultValue `16`
    */
@@ -43,6 +45,14 @@ export interface HubOptions {
    * @defaultValue `1_024`
    */
   logMessages?: number
+
+  /**
+   * Of how many tags it is remembered when they were last invalidated, those invalidated last. Entries that carry
+   * tags and are older than what was forgotten are not used any more.
+   *
+   * @defaultValue `65_536`
+   */
+  maxTags?: number
 
   /** @defaultValue the machine's. */
   clock?: Clock
@@ -81,28 +91,32 @@ export class Hub implements Ledger {
 
   readonly #clock: Clock
   readonly #logMessages: number
+  /** Those of keys, and the tag partition. */
   readonly #partitions: Partition[]
+  readonly #tags: TagTable
   readonly #links: HubLink[] = []
   #epoch: number
 
   constructor(options: HubOptions = {}) {
-    checkNames(options, ['maxEntries', 'partitions', 'logMessages', 'clock', 'random'], 'Hub')
+    checkNames(options, ['maxEntries', 'partitions', 'logMessages', 'maxTags', 'clock', 'random'], 'Hub')
     const {
       maxEntries = 10_000,
       partitions = 16,
       logMessages = 1_024,
+      maxTags = 65_536,
       clock = systemClock,
       random = systemRandom,
     } = options
-    this.partitions = checkCount(partitions, 'partitions', 1, 65_535)
+    this.partitions = checkCount(partitions, 'partitions', 1, 65_534)
     this.#logMessages = checkCount(logMessages, 'logMessages', 1, 1_000_000)
     this.#clock = checkClock(clock)
     this.entries = new Entries(clock, checkCount(maxEntries, 'maxEntries', 1, 2 ** 24))
     this.channel = `hub:${randomId(random)}`
-    this.#partitions = Array.from({ length: this.partitions }, () => ({ sequence: 0, log: [] }))
+    this.#partitions = Array.from({ length: this.partitions + 1 }, () => ({ sequence: 0, log: [] }))
     // Microseconds, as Redis begins its epochs: copies that outlive this process, such as files, must not
     // meet the same epoch again with other mutations in it.
     this.#epoch = Math.max(1, Math.floor(clock.wallNow() * 1_000))
+    this.#tags = new TagTable(this.#standOf(this.partitions), checkCount(maxTags, 'maxTags', 1, 2 ** 24))
   }
 
   /** One for each listening bus, in the order they subscribed. */
@@ -115,20 +129,30 @@ export class Hub implements Ledger {
   }
 
   async commit(mutation: Mutation, origin: Origin): Promise<Committed> {
-    if (mutation.op === 'clear') {
-      this.entries.clear(mutation.prefix)
-      // A prefix may have keys in any partition, so the clear takes its place in each: a reader that
-      // follows one partition's order, or a fence that looks into one log, meets it wherever it looks.
-      const stamps = this.#partitions.map((_, partition) => this.#nextOf(partition))
-      for (const stamp of stamps) this.#append(stamp, 'clear', mutation.prefix, origin)
-      return { stamp: stamps[0] as Stamp, existed: false }
-    }
+    if (mutation.op === 'clear') return this.#clear(mutation.prefix, origin)
+    if (mutation.op === 'tags') return this.#invalidate(mutation, origin)
+    const partition = this.#partitionOf(mutation.key)
     const existed = this.entries.has(mutation.key)
-    const stamp = this.#nextOf(this.#partitionOf(mutation.key))
-    if (mutation.op === 'set') this.entries.store({ ...mutation, stamp })
-    else this.entries.remove(mutation.key)
-    this.#append(stamp, mutation.op, mutation.key, origin)
-    return { stamp, existed }
+    const stamp = this.#nextOf(partition)
+    const result = this.#apply(mutation, stamp)
+    if (result === undefined)
+      return { stamp: this.#standOf(partition), applied: false, existed, number: undefined }
+    const keys = mutation.op === 'move' ? [mutation.key, mutation.to] : [mutation.key]
+    this.#append(
+      stamp,
+      mutation.op === 'delete' || mutation.op === 'move' ? mutation.op : 'set',
+      keys,
+      origin,
+    )
+    return { stamp, applied: true, existed, number: result.number }
+  }
+
+  async readTags(names: readonly string[]): Promise<TagsReading> {
+    return {
+      asOf: this.#standOf(this.partitions),
+      floor: this.#tags.floor,
+      tags: names.map((name) => this.#tags.placesOf(name)),
+    }
   }
 
   async populate(write: TierWrite, asOf: Stamp): Promise<'stored' | 'refused'> {
@@ -162,13 +186,17 @@ export class Hub implements Ledger {
       keepsData: false,
       read: async (keys) => (await this.read(keys)).map(({ asOf }) => ({ entry: undefined, asOf })),
       commit: async (mutation, origin) => {
+        if (!['set', 'delete', 'clear', 'tags'].includes(mutation.op)) {
+          throw new CacheError('CACHE_NOT_SUPPORTED', `in-process bus: it keeps no data to ${mutation.op}`)
+        }
         const emptied: Mutation =
           mutation.op === 'set' ? { ...mutation, bytes: new Uint8Array(0), remainingMs: 0 } : mutation
-        return { stamp: (await this.commit(emptied, origin)).stamp, existed: false }
+        return { ...(await this.commit(emptied, origin)), existed: false }
       },
       populate: async (write, asOf) => (this.#allows(write.key, asOf) ? 'stored' : 'refused'),
       since: (after) => this.since(after),
       probe: (token) => this.probe(token),
+      readTags: (names) => this.readTags(names),
     }
   }
 
@@ -200,6 +228,72 @@ export class Hub implements Ledger {
       partition.sequence = 0
       partition.log = []
     }
+    this.#tags.reset(this.#standOf(this.partitions))
+  }
+
+  #clear(prefix: string, origin: Origin): Committed {
+    this.entries.clear(prefix)
+    // A prefix may have keys in any partition, so the clear takes its place in each: a reader that
+    // follows one partition's order, or a fence that looks into one log, meets it wherever it looks.
+    const stamps = Array.from({ length: this.partitions }, (_, partition) => this.#nextOf(partition))
+    for (const stamp of stamps) this.#append(stamp, 'clear', [prefix], origin)
+    return { stamp: stamps[0] as Stamp, applied: true, existed: false, number: undefined }
+  }
+
+  #invalidate({ tags, how }: Extract<Mutation, { op: 'tags' }>, origin: Origin): Committed {
+    const stamp = this.#nextOf(this.partitions)
+    this.#tags.invalidate(tags, how, stamp)
+    this.#append(stamp, `${how}-tags`, tags, origin)
+    return { stamp, applied: true, existed: false, number: undefined }
+  }
+
+  /** Changes the entries; `undefined` when there is nothing to change. */
+  #apply(
+    mutation: Exclude<Mutation, { op: 'clear' | 'tags' }>,
+    stamp: Stamp,
+  ): { number: number | undefined } | undefined {
+    const { entries } = this
+    const { key } = mutation
+    let write: EntryWrite | undefined
+    let number: number | undefined
+    switch (mutation.op) {
+      case 'set':
+        write = mutation
+        break
+      case 'add':
+        if (!entries.has(key)) write = mutation
+        break
+      case 'swap':
+        if (entries.is(key, mutation.expected)) write = mutation
+        break
+      case 'increment': {
+        const sum = entries.sum(key, mutation.delta, mutation.from)
+        number = sum?.number
+        if (sum !== undefined) write = { ...sum, key }
+        break
+      }
+      case 'touch': {
+        const entry = entries.get(key)
+        if (entry !== undefined) write = { key, bytes: entry.bytes, remainingMs: mutation.remainingMs }
+        break
+      }
+      case 'move': {
+        if (mutation.to === key || this.#partitionOf(mutation.to) !== stamp.partition)
+          throw new TypeError('move: the keys must be two of one partition')
+        const entry = entries.get(key)
+        if (entry !== undefined) {
+          write = { key: mutation.to, bytes: entry.bytes, remainingMs: entry.remainingMs }
+          entries.remove(key)
+        }
+        break
+      }
+      case 'delete':
+        entries.remove(key)
+        return { number }
+    }
+    if (write === undefined) return undefined
+    entries.store({ key: write.key, bytes: write.bytes, remainingMs: write.remainingMs, stamp })
+    return { number }
   }
 
   #partitionOf(key: string): number {
@@ -220,11 +314,11 @@ export class Hub implements Ledger {
   }
 
   /** Puts a mutation into its place, keeps it for those who ask later, and rings for it. */
-  #append(stamp: Stamp, op: MessageOp, key: string, origin: Origin): void {
+  #append(stamp: Stamp, op: MessageOp, keys: readonly string[], origin: Origin): void {
     const state = this.#partitions[stamp.partition] as Partition
     const after = state.sequence
     state.sequence = stamp.sequence
-    const message: Message = { op, keys: [key], stamp, after, origin: origin.id, serial: origin.serial }
+    const message: Message = { op, keys, stamp, after, origin: origin.id, serial: origin.serial }
     state.log.push(message)
     if (state.log.length > this.#logMessages) state.log.shift()
     this.#ring({ kind: 'message', message })
@@ -244,7 +338,7 @@ export class Hub implements Ledger {
     const later = this.#after(asOf)
     return (
       later?.every(({ op, keys }) =>
-        op === 'clear' ? !key.startsWith(keys[0] as string) : keys[0] !== key,
+        op === 'clear' ? !key.startsWith(keys[0] as string) : !keys.includes(key),
       ) ?? false
     )
   }

@@ -47,6 +47,11 @@ export function logKey(keyspace: string, partition: number): string {
   return `{${keyspace}:${partition}}:l`
 }
 
+/** The keys of the tags and of their order, in the tag partition. */
+export function tagKeys(keyspace: string, partition: number): [string, string] {
+  return [`{${keyspace}:${partition}}:t`, `{${keyspace}:${partition}}:o`]
+}
+
 /** The key of an entry. */
 export function entryKey(keyspace: string, partition: number, key: string): string {
   return `{${keyspace}:${partition}}:e:${key}`
@@ -151,12 +156,12 @@ export function encodeRemaining(remainingMs: number): string {
 /** A message whose place is still open; the script that appends it to the log fills it in. */
 export function encodeUnplaced(
   op: Message['op'],
-  key: string,
+  keys: readonly string[],
   partition: number,
   { id, serial }: Origin,
 ): Uint8Array {
   const stamp: Stamp = { partition, epoch: 0, sequence: 0 }
-  return encodeMessage({ op, keys: [key], stamp, after: 0, origin: id, serial })
+  return encodeMessage({ op, keys, stamp, after: 0, origin: id, serial })
 }
 
 /** An echo: what a probe publishes. */
@@ -170,14 +175,14 @@ export function isEcho(bytes: Uint8Array): boolean {
   return bytes[0] === 0
 }
 
-/** The echo in `bytes`. */
+/** The echo in `bytes`; partitions are those of keys, and the tag partition may come with them. */
 export function parseEcho(bytes: Uint8Array, partitions: number): Echo | undefined {
   const [token, ...lines] = textOf(bytes.subarray(1)).split('\n')
   if (token === undefined || !isEcho(bytes)) return undefined
   const stamps: Stamp[] = []
   for (const line of lines) {
     const [partition, epoch, sequence] = line.split(' ').map(Number) as [number, number, number]
-    if (![partition, epoch, sequence].every(Number.isSafeInteger) || partition < 0 || partition >= partitions)
+    if (![partition, epoch, sequence].every(Number.isSafeInteger) || partition < 0 || partition > partitions)
       return undefined
     stamps.push({ partition, epoch, sequence })
   }

@@ -3,10 +3,11 @@
 //
 // What is promised happens in redis-scripts.ts: this is the other end of each script.
 
+import { CacheError } from '../errors.ts'
 import { decodeMessage, type Message } from '../message.ts'
 import { randomId, systemRandom } from '../random.ts'
 import type { Stamp } from '../stamp.ts'
-import type { Committed, Ledger, LedgerReading, Mutation, Origin } from '../tiers/ledger.ts'
+import type { Committed, Ledger, LedgerReading, Mutation, Origin, TagsReading } from '../tiers/ledger.ts'
 import type { TierWrite } from '../tiers/tier.ts'
 import type { Word } from './redis-client.ts'
 import {
@@ -16,8 +17,17 @@ import {
   encodeStamp,
   encodeUnplaced,
   messageChannel,
+  textOf,
 } from './redis-layout.ts'
-import { clearScript, commitScript, populateScript, sinceScript } from './redis-scripts.ts'
+import {
+  changeScript,
+  clearScript,
+  commitScript,
+  populateScript,
+  readTagsScript,
+  sinceScript,
+  tagsScript,
+} from './redis-scripts.ts'
 import type { RedisStore } from './redis-store.ts'
 
 let idOfProcess: string | undefined
@@ -63,10 +73,12 @@ export class RedisLedger implements Ledger {
     })
   }
 
-  commit(mutation: Mutation, origin: Origin): Promise<Committed> {
-    return this.#store.attempt('commit', () =>
-      mutation.op === 'clear' ? this.#clear(mutation.prefix, origin) : this.#commit(mutation, origin),
-    )
+  async commit(mutation: Mutation, origin: Origin): Promise<Committed> {
+    if (mutation.op === 'move') this.#checkMove(mutation.key, mutation.to)
+    const committed = await this.#store.attempt('commit', () => this.#commit(mutation, origin))
+    if (committed === 1) throw new TypeError('increment: the stored bytes are not a decimal integer')
+    if (committed === 2) throw new RangeError('increment: the number leaves the safe integers')
+    return committed
   }
 
   populate(write: TierWrite, asOf: Stamp): Promise<'stored' | 'refused'> {
@@ -95,7 +107,7 @@ export class RedisLedger implements Ledger {
     const store = this.#store
     return store.attempt('since', async () => {
       const { partition, epoch, sequence } = after
-      if (!Number.isInteger(partition) || partition < 0 || partition >= this.partitions) return 'gap'
+      if (!Number.isInteger(partition) || partition < 0 || partition > this.partitions) return 'gap'
       const reply = await store.run(sinceScript, partition, [], [String(epoch), String(sequence)])
       if (!Array.isArray(reply)) return 'gap'
       const messages: Message[] = []
@@ -115,7 +127,45 @@ export class RedisLedger implements Ledger {
     )
   }
 
-  async #commit(mutation: Exclude<Mutation, { op: 'clear' }>, origin: Origin): Promise<Committed> {
+  readTags(names: readonly string[]): Promise<TagsReading> {
+    const store = this.#store
+    return store.attempt('readTags', async () => {
+      const reply = (await store.runOnTags(readTagsScript, names.map(bytesOf))) as unknown[]
+      const [epoch, sequence, floor, ...places] = reply
+      const asOf = store.stampIn(this.partitions, epoch, sequence)
+      const stampOf = (word: string | undefined): Stamp | undefined =>
+        Number(word) > 0 ? { ...asOf, sequence: Number(word) } : undefined
+      return {
+        asOf,
+        floor: { ...asOf, sequence: Number(textOf(floor)) },
+        tags: places.map((word) => {
+          const [expired, deleted] = textOf(word).split(' ')
+          return { expired: stampOf(expired), deleted: stampOf(deleted) }
+        }),
+      }
+    })
+  }
+
+  #checkMove(key: string, to: string): void {
+    if (key === to || this.#store.partitionOf(key) !== this.#store.partitionOf(to))
+      throw new TypeError('move: the keys must be two of one partition')
+  }
+
+  #commit(mutation: Mutation, origin: Origin): Promise<Committed | 1 | 2> {
+    switch (mutation.op) {
+      case 'clear':
+        return this.#clear(mutation.prefix, origin)
+      case 'tags':
+        return this.#invalidate(mutation, origin)
+      case 'set':
+      case 'delete':
+        return this.#write(mutation, origin)
+      default:
+        return this.#change(mutation, origin)
+    }
+  }
+
+  async #write(mutation: Extract<Mutation, { op: 'set' | 'delete' }>, origin: Origin): Promise<Committed> {
     const store = this.#store
     const { op, key } = mutation
     const partition = store.partitionOf(key)
@@ -127,23 +177,91 @@ export class RedisLedger implements Ledger {
       [
         messageChannel(store.keyspace, store.database),
         String(store.logMessages),
-        encodeUnplaced(op, key, partition, origin),
+        encodeUnplaced(op, [key], partition, origin),
         this.keepsData ? '1' : '0',
         hasBytes ? encodeRemaining(mutation.remainingMs) : '0',
         hasBytes ? mutation.bytes : '',
       ],
     )
     const [epoch, sequence, existed] = reply as unknown[]
-    return { stamp: store.stampIn(partition, epoch, sequence), existed: existed === 1 }
+    return {
+      stamp: store.stampIn(partition, epoch, sequence),
+      applied: true,
+      existed: existed === 1,
+      number: undefined,
+    }
+  }
+
+  /** A mutation that depends on what is there; 1 or 2 when an increment finds no integer, or no safe one. */
+  async #change(
+    mutation: Exclude<Mutation, { op: 'set' | 'delete' | 'clear' | 'tags' }>,
+    origin: Origin,
+  ): Promise<Committed | 1 | 2> {
+    const store = this.#store
+    const { op, key } = mutation
+    if (!this.keepsData)
+      throw new CacheError('CACHE_NOT_SUPPORTED', `${store.name}: it keeps no data to ${op}`, {
+        tier: 'redis',
+      })
+    const partition = store.partitionOf(key)
+    const keys = op === 'move' ? [key, mutation.to] : [key]
+    const reply = await store.run(changeScript, partition, keys, [
+      messageChannel(store.keyspace, store.database),
+      String(store.logMessages),
+      encodeUnplaced(op === 'move' ? op : 'set', keys, partition, origin),
+      op,
+      ...wordsOf(mutation),
+    ])
+    const [epoch, sequence, existed, applied, number] = reply as unknown[]
+    if (number === 1 || number === 2) return number
+    return {
+      stamp: store.stampIn(partition, epoch, sequence),
+      applied: applied === 1,
+      existed: existed === 1,
+      number: op === 'increment' && applied === 1 ? Number(textOf(number)) : undefined,
+    }
+  }
+
+  async #invalidate({ tags, how }: Extract<Mutation, { op: 'tags' }>, origin: Origin): Promise<Committed> {
+    const store = this.#store
+    const reply = await store.runOnTags(tagsScript, [
+      messageChannel(store.keyspace, store.database),
+      String(store.logMessages),
+      encodeUnplaced(`${how}-tags`, tags, this.partitions, origin),
+      how,
+      String(store.maxTags),
+      ...tags.map(bytesOf),
+    ])
+    const [epoch, sequence] = reply as unknown[]
+    const stamp = store.stampIn(this.partitions, epoch, sequence)
+    return { stamp, applied: true, existed: false, number: undefined }
   }
 
   async #clear(prefix: string, origin: Origin): Promise<Committed> {
     const store = this.#store
     const channel = messageChannel(store.keyspace, store.database)
     const stamps = await clearAll(store, prefix, channel, (partition) =>
-      encodeUnplaced('clear', prefix, partition, origin),
+      encodeUnplaced('clear', [prefix], partition, origin),
     )
-    return { stamp: stamps[0] as Stamp, existed: false }
+    return { stamp: stamps[0] as Stamp, applied: true, existed: false, number: undefined }
+  }
+}
+
+/** What a mutation brings besides its key. */
+function wordsOf(mutation: Exclude<Mutation, { op: 'set' | 'delete' | 'clear' | 'tags' }>): Word[] {
+  switch (mutation.op) {
+    case 'add':
+      return [encodeRemaining(mutation.remainingMs), mutation.bytes]
+    case 'swap': {
+      const words = [encodeRemaining(mutation.remainingMs), mutation.bytes]
+      return mutation.expected === undefined ? words : [...words, mutation.expected]
+    }
+    case 'increment':
+      return [String(mutation.delta), String(mutation.from)]
+    case 'touch':
+      return [encodeRemaining(mutation.remainingMs)]
+    case 'move':
+      return []
   }
 }
 
@@ -159,7 +277,7 @@ export async function clearAll(
   messageFor: (partition: number) => Word,
 ): Promise<Stamp[]> {
   const groups = await Promise.all(
-    store.groups().map(async (group) => {
+    store.groups(store.partitions).map(async (group) => {
       const places = group.flatMap((partition) => {
         const { epoch, sequence } = store.seen(partition)
         return [String(epoch), String(sequence), messageFor(partition)]

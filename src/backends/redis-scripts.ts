@@ -4,6 +4,10 @@
 //    {keyspace:7}:s        state: text, see below; the keys of a partition share its hash tag, so a slot
 //    {keyspace:7}:l        log: a stream, one message (src/message.ts) per mutation, id `sequence-0`
 //    {keyspace:7}:e:key    entry: a head of 36 bytes, then the tier's bytes; expires by Redis
+//    {keyspace:16}:t       tags, in the tag partition, whose number is that of the others: a hash of
+//                          `expired deleted`, the sequences of each tag's last invalidations, 0 for none; the field
+//                          without a name says `epoch floor`
+//    {keyspace:16}:o       the tags by their last sequence, to forget the oldest
 //
 // The state is `format partitions epoch sequence generation`, a line feed, and the marks of clears whose entries
 // are not all removed yet: `generation length prefix` each. An entry carries the epoch and the generation in which
@@ -13,6 +17,9 @@
 // Whoever calls says how far it has seen the partition. A server that stands before that was restored from an
 // older copy or took over from one that was ahead: then a new epoch begins, as when the state is lost. An epoch
 // is the server's time in microseconds, and larger than any that the caller has seen.
+//
+// When the hash of tags is lost and the state is not, a new epoch of the tag partition begins: no tag is known from
+// before, so nothing that carries one is used. A floor says the same of what was forgotten for want of room.
 //
 // The order of writes within a commit: state, log, bell, entry. What can fail, for want of memory or of a
 // permission, fails before the entry is changed, and leaves at most a place in the order that nobody used.
@@ -125,6 +132,36 @@ end
 local function text(number)
   return string.format('%.0f', number)
 end
+
+local function sumOf(digits, delta)
+  if #digits > 32 or not string.match(digits, '^-?%d+$') then return 1 end
+  local number, most = tonumber(digits), 9007199254740991
+  local sum = number + delta
+  if math.abs(number) > most or math.abs(sum) > most then return 2 end
+  if sum == 0 then sum = 0 end
+  return text(sum)
+end
+
+local function concerns(message, name)
+  local count, at = struct.unpack('<I4', message, 45)
+  for _ = 1, count do
+    local length = struct.unpack('<I4', message, at)
+    local key = string.sub(message, at + 4, at + 3 + length)
+    if key == name or string.byte(message, 2) == 3 and string.sub(name, 1, #key) == key then return true end
+    at = at + 4 + length
+  end
+  return false
+end
+
+local function openTags(seenEpoch, seenSequence)
+  local state = open(KEYS[1], KEYS[2], seenEpoch, seenSequence)
+  local known, floor = string.match(redis.call('HGET', KEYS[3], '') or '', '^(%d+) (%d+)$')
+  if known == text(state.epoch) then return state, tonumber(floor) end
+  if not known and state.sequence > 0 then state = open(KEYS[1], KEYS[2], state.epoch, state.sequence + 1) end
+  redis.call('DEL', KEYS[3], KEYS[4])
+  redis.call('HSET', KEYS[3], '', text(state.epoch) .. ' 0')
+  return state, 0
+end
 `
 
 function script(name: string, body: string): Script {
@@ -197,6 +234,117 @@ return {text(state.epoch), text(state.sequence), existed and 1 or 0}
 )
 
 /**
+ * A mutation that depends on what is there.
+ *
+ * KEYS state, log, entry, and where to for a move. ARGV partitions, seen epoch, seen sequence, channel, log length,
+ * message, what, and for add px, bytes; swap px, bytes, and the bytes that are expected, without which no live entry
+ * is; increment delta, number of bytes before the digits; touch px. Answers epoch, sequence, whether a live entry was
+ * there, whether it was applied, and the new number as text; 1 in its place when there is no integer, 2 when one is
+ * not safe.
+ */
+export const changeScript: Script = script(
+  'change',
+  String.raw`
+local state = open(KEYS[1], KEYS[2], ARGV[2], ARGV[3])
+local message, what = ARGV[6], ARGV[7]
+local value = redis.call('GET', KEYS[3]) or ''
+local live = isLive(state, value, nameOf(KEYS[1], KEYS[3]))
+
+local function answer(applied, number)
+  return {text(state.epoch), text(state.sequence), live and 1 or 0, applied and 1 or 0, number or ''}
+end
+
+local function place()
+  append(state, KEYS[1], KEYS[2], ARGV[5], ARGV[4], message)
+  return '' .. string.sub(message, 3, 4) .. struct.pack('<dd', state.epoch, state.sequence)
+end
+
+if what == 'add' or what == 'swap' and ARGV[10] == nil then
+  if live then return answer(false) end
+  store(state, KEYS[3], ARGV[8], place(), ARGV[9])
+  return answer(true)
+end
+if not live then return answer(false) end
+if what == 'swap' then
+  if string.sub(value, 37) ~= ARGV[10] then return answer(false) end
+  store(state, KEYS[3], ARGV[8], place(), ARGV[9])
+  return answer(true)
+end
+if what == 'increment' then
+  local from = 36 + ARGV[9]
+  local sum = sumOf(string.sub(value, from + 1), ARGV[8])
+  if sum == 1 or sum == 2 then return answer(false, sum) end
+  local stamp = place()
+  redis.call('SET', KEYS[3], string.sub(value, 1, 17) .. stamp .. string.sub(value, 37, from) .. sum, 'KEEPTTL')
+  return answer(true, sum)
+end
+if what == 'touch' then
+  place()
+  if ARGV[8] == '' then
+    redis.call('PERSIST', KEYS[3])
+  elseif ARGV[8] == '0' then
+    redis.call('UNLINK', KEYS[3])
+  else
+    redis.call('PEXPIRE', KEYS[3], ARGV[8])
+  end
+  return answer(true)
+end
+local px = redis.call('PTTL', KEYS[3])
+store(state, KEYS[4], px == -1 and '' or text(px), place(), string.sub(value, 37))
+redis.call('UNLINK', KEYS[3])
+return answer(true)
+`,
+)
+
+/**
+ * An invalidation of tags.
+ *
+ * KEYS state, log, tags, order. ARGV partitions, seen epoch, seen sequence, channel, log length, message, `expire` or
+ * `delete`, most tags, names. Answers epoch and sequence.
+ */
+export const tagsScript: Script = script(
+  'tags',
+  `
+local state, floor = openTags(ARGV[2], ARGV[3])
+append(state, KEYS[1], KEYS[2], ARGV[5], ARGV[4], ARGV[6])
+local sequence = text(state.sequence)
+for at = 9, #ARGV do
+  local expired, deleted = string.match(redis.call('HGET', KEYS[3], ARGV[at]) or '0 0', '^(%d+) (%d+)$')
+  if ARGV[7] == 'expire' then expired = sequence else deleted = sequence end
+  redis.call('HSET', KEYS[3], ARGV[at], expired .. ' ' .. deleted)
+  redis.call('ZADD', KEYS[4], sequence, ARGV[at])
+end
+local over = redis.call('ZCARD', KEYS[4]) - ARGV[8]
+if over > 0 then
+  local oldest = redis.call('ZRANGE', KEYS[4], 0, over - 1, 'WITHSCORES')
+  for at = 1, #oldest, 2 do
+    redis.call('HDEL', KEYS[3], oldest[at])
+    floor = math.max(floor, tonumber(oldest[at + 1]))
+  end
+  redis.call('ZREMRANGEBYRANK', KEYS[4], 0, over - 1)
+  redis.call('HSET', KEYS[3], '', text(state.epoch) .. ' ' .. text(floor))
+end
+return {text(state.epoch), sequence}
+`,
+)
+
+/**
+ * When tags were last invalidated.
+ *
+ * KEYS state, log, tags, order. ARGV partitions, seen epoch, seen sequence, names. Answers epoch, sequence, floor, then
+ * `expired deleted` or nothing for each.
+ */
+export const readTagsScript: Script = script(
+  'readTags',
+  `
+local state, floor = openTags(ARGV[2], ARGV[3])
+local answer = {text(state.epoch), text(state.sequence), text(floor)}
+for at = 4, #ARGV do answer[at] = redis.call('HGET', KEYS[3], ARGV[at]) or '' end
+return answer
+`,
+)
+
+/**
  * A clear in each of the partitions. With a channel it takes its place in their order and rings.
  *
  * KEYS state and log of each. ARGV partitions, channel or nothing, log length, prefix, then seen epoch, seen sequence,
@@ -247,13 +395,7 @@ local later = after(state, KEYS[2], tonumber(ARGV[4]), tonumber(ARGV[5]))
 if not later then return 0 end
 local name = nameOf(KEYS[1], KEYS[3])
 for _, logged in ipairs(later) do
-  local message = logged[2][2]
-  local key = string.sub(message, 53)
-  if string.byte(message, 2) == 3 then
-    if string.sub(name, 1, #key) == key then return 0 end
-  elseif key == name then
-    return 0
-  end
+  if concerns(logged[2][2], name) then return 0 end
 end
 if ARGV[6] == '1' then store(state, KEYS[3], ARGV[7], ARGV[8], ARGV[9]) end
 return 1
@@ -329,15 +471,10 @@ local state = open(KEYS[1], KEYS[2], ARGV[2], ARGV[3])
 if not has(state, KEYS[1], KEYS[3]) then return false end
 local value = redis.call('GET', KEYS[3])
 local from = 36 + ARGV[5]
-local digits = string.sub(value, from + 1)
-if #digits > 32 or not string.match(digits, '^-?%d+$') then return 1 end
-local number, most = tonumber(digits), 9007199254740991
-if math.abs(number) > most then return 2 end
-local sum = number + ARGV[4]
-if math.abs(sum) > most then return 2 end
-if sum == 0 then sum = 0 end
-redis.call('SET', KEYS[3], string.sub(value, 1, from) .. text(sum), 'KEEPTTL')
-return text(sum)
+local sum = sumOf(string.sub(value, from + 1), ARGV[4])
+if sum == 1 or sum == 2 then return sum end
+redis.call('SET', KEYS[3], string.sub(value, 1, from) .. sum, 'KEEPTTL')
+return sum
 `,
 )
 

@@ -21,6 +21,7 @@ import {
   parseEntryKey,
   parseState,
   stateKey,
+  tagKeys,
   textOf,
 } from './redis-layout.ts'
 import { readScript, removeScript, type Script, standScript, sweptScript } from './redis-scripts.ts'
@@ -56,10 +57,24 @@ export interface RedisOptions {
    * @defaultValue `1_024`
    */
   logMessages?: number
+
+  /**
+   * Of how many tags it is remembered when they were last invalidated, those invalidated last, from 1 to 1,000,000.
+   * Entries that carry tags and are older than what was forgotten are not used any more.
+   *
+   * @defaultValue `65_536`
+   */
+  maxTags?: number
 }
 
 /** The names of `RedisOptions`. */
-export const redisOptionNames: readonly string[] = ['client', 'keyspace', 'partitions', 'logMessages']
+export const redisOptionNames: readonly string[] = [
+  'client',
+  'keyspace',
+  'partitions',
+  'logMessages',
+  'maxTags',
+]
 
 /** What was found of a key. */
 export interface Looked {
@@ -82,6 +97,7 @@ export class RedisStore {
   readonly keyspace: string
   readonly partitions: number
   readonly logMessages: number
+  readonly maxTags: number
   readonly database: number
   /** What the tier's and the bus's `channel` says. */
   readonly channel: string
@@ -97,7 +113,7 @@ export class RedisStore {
 
   /** @throws TypeError or RangeError naming the option. */
   constructor(name: string, options: RedisOptions) {
-    const { keyspace = 'tierwheel', partitions = 16, logMessages = 1_024 } = options
+    const { keyspace = 'tierwheel', partitions = 16, logMessages = 1_024, maxTags = 65_536 } = options
     if (typeof keyspace !== 'string' || !/^[A-Za-z0-9._-]{1,64}$/.test(keyspace)) {
       throw new TypeError(
         `keyspace: ${describe(keyspace)} may have 1 to 64 characters, each a letter, a digit, a dot, a hyphen or an underscore`,
@@ -107,11 +123,12 @@ export class RedisStore {
     this.keyspace = keyspace
     this.partitions = checkCount(partitions, 'partitions', 1, 1_024)
     this.logMessages = checkCount(logMessages, 'logMessages', 1, 10_000)
+    this.maxTags = checkCount(maxTags, 'maxTags', 1, 1_000_000)
     this.#caller = callerOf(options.client, 'client')
     this.database = this.#caller.database
     this.isCluster = this.#caller.isCluster
     this.channel = `redis:${keyspace}:${this.database}`
-    this.#seen = Array.from({ length: partitions }, (_, partition) => ({ partition, epoch: 0, sequence: 0 }))
+    this.#seen = this.#all(partitions + 1).map((partition) => ({ partition, epoch: 0, sequence: 0 }))
   }
 
   get isClosed(): boolean {
@@ -152,6 +169,13 @@ export class RedisStore {
     return this.evaluate(script, names, [String(this.partitions), String(epoch), String(sequence), ...words])
   }
 
+  /** Runs a script on the tag partition: state, log, tags and their order. */
+  runOnTags(script: Script, words: readonly Word[]): Promise<unknown> {
+    const { partition, epoch, sequence } = this.seen(this.partitions)
+    const names = [...this.namesOf([partition]), ...tagKeys(this.keyspace, partition)]
+    return this.evaluate(script, names, [String(this.partitions), String(epoch), String(sequence), ...words])
+  }
+
   /** Runs a script. */
   async evaluate(script: Script, keys: readonly string[], words: readonly Word[]): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...words]
@@ -181,18 +205,19 @@ export class RedisStore {
   }
 
   /**
-   * Where all partitions stand, told on channels with a token.
+   * Where all partitions stand, the tag partition last, told on channels with a token.
    *
    * In a cluster each partition is asked by itself, and tells by itself.
    */
   async stand(token: string, channels: readonly string[]): Promise<Stamp[]> {
-    const stamps = await Promise.all(this.groups().map((group) => this.#standOf(group, token, channels)))
+    const groups = this.groups(this.partitions + 1)
+    const stamps = await Promise.all(groups.map((group) => this.#standOf(group, token, channels)))
     return stamps.flat()
   }
 
-  /** Partitions that one script may touch together. */
-  groups(): number[][] {
-    const all = this.#all()
+  /** The first so many partitions, each with those that one script may touch together. */
+  groups(count: number): number[][] {
+    const all = this.#all(count)
     return this.isCluster ? all.map((partition) => [partition]) : [all]
   }
 
@@ -248,7 +273,9 @@ export class RedisStore {
     // A set hands out what is added to it while it is walked.
     for (const asked of this.#unswept) {
       this.#unswept.delete(asked)
-      const states = await Promise.all(this.#all().map((partition) => this.#stateOf(partition)))
+      const states = await Promise.all(
+        this.#all(this.partitions).map((partition) => this.#stateOf(partition)),
+      )
       // Too many marks have become one that fits everything.
       const isWide = states.some((state) => state?.marks.some((mark) => mark.prefix === ''))
       const prefix = isWide ? '' : asked
@@ -366,8 +393,8 @@ export class RedisStore {
     return state
   }
 
-  #all(): number[] {
-    return Array.from({ length: this.partitions }, (_, partition) => partition)
+  #all(count: number): number[] {
+    return Array.from({ length: count }, (_, partition) => partition)
   }
 }
 

@@ -368,7 +368,7 @@ export class SharedDirectory {
     const marks: readonly Mark[] = isLegible ? this.log.marks : [{ prefix: '', epoch, sequence: 0 }]
     const format: Format = { format: DIRECTORY_FORMAT, key, epoch }
     replaceFile(join(this.#path, 'format'), [Buffer.from(JSON.stringify(format))])
-    this.log.begin(epoch, marks)
+    this.log.begin(epoch, marks, isLegible)
     this.#isDoubted = false
     this.#adopt(key)
   }

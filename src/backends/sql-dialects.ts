@@ -100,6 +100,7 @@ export interface SqlTables {
   readonly entries: string
   readonly partitions: string
   readonly log: string
+  readonly tags: string
 }
 
 /** The tables of a cache; `table` was checked. */
@@ -109,7 +110,12 @@ export function tablesOf(dialect: SqlDialect, table: string): SqlTables {
       .split('.')
       .map((part) => `${dialect.quote}${part}${dialect.quote}`)
       .join('.')
-  return { entries: quoted(''), partitions: quoted('_partitions'), log: quoted('_log') }
+  return {
+    entries: quoted(''),
+    partitions: quoted('_partitions'),
+    log: quoted('_log'),
+    tags: quoted('_tags'),
+  }
 }
 
 /**
@@ -159,6 +165,14 @@ export function tableStatements(dialect: SqlDialect, table: string, isVolatile: 
       'sequence BIGINT NOT NULL',
       `message ${dialect.bytesType} NOT NULL`,
       'PRIMARY KEY (part, sequence)',
+    ]),
+    // The last invalidations of tags, as sequences of the tag partition, 0 for none; the row without a name has in
+    // `deleted` up to where they may have been forgotten.
+    table_(tables.tags, [
+      `name ${dialect.keyType} NOT NULL PRIMARY KEY`,
+      'epoch BIGINT NOT NULL',
+      'expired BIGINT NOT NULL',
+      'deleted BIGINT NOT NULL',
     ]),
   ]
 }

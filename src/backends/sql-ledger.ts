@@ -5,13 +5,16 @@
 // what a transaction told a channel when it commits, in the order of the commits.
 
 import { toBase64 } from '../base64.ts'
+import { CacheError } from '../errors.ts'
 import { decodeMessage, encodeMessage, type Message } from '../message.ts'
 import { randomId, systemRandom } from '../random.ts'
 import type { Stamp } from '../stamp.ts'
-import type { Committed, Ledger, LedgerReading, Mutation, Origin } from '../tiers/ledger.ts'
+import type { Committed, Ledger, LedgerReading, Mutation, Origin, TagsReading } from '../tiers/ledger.ts'
 import type { TierWrite } from '../tiers/tier.ts'
+import { addToDecimal } from './decimal.ts'
 import type { SqlQuery, SqlValue } from './sql-executors.ts'
 import { bytesIn, type SqlStore } from './sql-store.ts'
+import { invalidateTags, readTags } from './sql-tags.ts'
 
 /** How often old messages are removed from the log: with each of so many. */
 const TRIM_EVERY = 64
@@ -111,15 +114,16 @@ export class SqlLedger implements Ledger {
 
   async commit(mutation: Mutation, origin: Origin): Promise<Committed> {
     const committed = await this.#store.attempt('commit', () =>
-      this.#store.transaction((query) =>
-        mutation.op === 'clear'
-          ? this.#clear(query, mutation.prefix, origin)
-          : this.#commit(query, mutation, origin),
-      ),
+      this.#store.transaction((query) => {
+        if (mutation.op === 'clear') return this.#clear(query, mutation.prefix, origin)
+        if (mutation.op === 'tags') return this.#invalidate(query, mutation, origin)
+        return this.#commit(query, mutation, origin)
+      }),
     )
     for (const stamp of committed.stamps) this.#store.note(stamp)
-    for (const bell of bells.get(this.channel) ?? []) bell.ring()
-    return { stamp: committed.stamps[0] as Stamp, existed: committed.existed }
+    if (committed.applied) for (const bell of bells.get(this.channel) ?? []) bell.ring()
+    const { applied, existed, number } = committed
+    return { stamp: committed.stamps[0] as Stamp, applied, existed, number }
   }
 
   populate(write: TierWrite, asOf: Stamp): Promise<'stored' | 'refused'> {
@@ -140,7 +144,7 @@ export class SqlLedger implements Ledger {
     const store = this.#store
     return store.attempt('since', async (query) => {
       const { partition } = after
-      if (!Number.isInteger(partition) || partition < 0 || partition >= this.partitions) return 'gap'
+      if (!Number.isInteger(partition) || partition < 0 || partition > this.partitions) return 'gap'
       return (await this.#since(query, after)) ?? 'gap'
     })
   }
@@ -166,43 +170,98 @@ export class SqlLedger implements Ledger {
     return stamps
   }
 
-  async #commit(
-    query: SqlQuery,
-    mutation: Exclude<Mutation, { op: 'clear' }>,
-    origin: Origin,
-  ): Promise<{ stamps: Stamp[]; existed: boolean }> {
-    const store = this.#store
-    const { op, key } = mutation
-    const partition = store.partitionOf(key)
-    const stands = await store.lock(query, partition, 'forUpdate')
-    const stamp = { ...stands, sequence: stands.sequence + 1 }
-    let existed: boolean
-    if (op === 'set' && this.keepsData) {
-      const write = { key, bytes: mutation.bytes, remainingMs: mutation.remainingMs, stamp }
-      existed = await store.replace(query, write)
-      if (!existed) await store.store(query, [write])
-    } else {
-      existed = (await store.remove(query, [key])) > 0
-    }
-    await this.#place(query, [
-      { op, keys: [key], stamp, after: stands.sequence, origin: origin.id, serial: origin.serial },
-    ])
-    return { stamps: [stamp], existed: existed && this.keepsData }
+  readTags(names: readonly string[]): Promise<TagsReading> {
+    return this.#store.attempt('readTags', (query) => readTags(query, this.#store, names))
   }
 
-  async #clear(
+  async #commit(query: SqlQuery, mutation: KeyMutation, origin: Origin): Promise<Done> {
+    const store = this.#store
+    const { op, key } = mutation
+    if (op === 'move' && (mutation.to === key || store.partitionOf(mutation.to) !== store.partitionOf(key)))
+      throw new TypeError('move: the keys must be two of one partition')
+    if (!this.keepsData && op !== 'set' && op !== 'delete')
+      throw new CacheError('CACHE_NOT_SUPPORTED', `${store.name}: it keeps no data to ${op}`, { tier: 'sql' })
+    const stands = await store.lock(query, store.partitionOf(key), 'forUpdate')
+    const stamp = { ...stands, sequence: stands.sequence + 1 }
+    const { applied, existed, number } = await this.#change(query, mutation, stamp)
+    if (!applied) return { stamps: [stands], applied, existed, number }
+    const told = op === 'delete' || op === 'move' ? op : 'set'
+    const keys = op === 'move' ? [key, mutation.to] : [key]
+    await this.#place(query, [
+      { op: told, keys, stamp, after: stands.sequence, origin: origin.id, serial: origin.serial },
+    ])
+    return { stamps: [stamp], applied, existed: existed && this.keepsData, number }
+  }
+
+  /** Changes the entries, with the partition locked. */
+  async #change(query: SqlQuery, mutation: KeyMutation, stamp: Stamp): Promise<Omit<Done, 'stamps'>> {
+    const store = this.#store
+    const { op, key } = mutation
+    const done = (applied: boolean, existed: boolean, number?: number) => ({ applied, existed, number })
+    switch (op) {
+      case 'set': {
+        if (!this.keepsData) return done(true, (await store.remove(query, [key])) > 0)
+        const write = { key, bytes: mutation.bytes, remainingMs: mutation.remainingMs, stamp }
+        const existed = await store.replace(query, write)
+        if (!existed) await store.store(query, [write])
+        return done(true, existed)
+      }
+      case 'delete':
+        return done(true, (await store.remove(query, [key])) > 0)
+      case 'add': {
+        const { bytes, remainingMs } = mutation
+        const isStored = await store.add(query, { key, bytes, remainingMs, stamp })
+        return done(isStored, !isStored)
+      }
+      case 'swap': {
+        const { bytes, remainingMs, expected } = mutation
+        const write = { key, bytes, remainingMs, stamp }
+        const isStored =
+          expected === undefined ? await store.add(query, write) : await store.replace(query, write, expected)
+        return done(isStored, isStored === (expected !== undefined))
+      }
+      case 'touch': {
+        const existed = await store.touch(query, key, mutation.remainingMs, stamp)
+        return done(existed, existed)
+      }
+      case 'increment': {
+        const entry = await store.lockEntry(query, key)
+        if (entry === undefined) return done(false, false)
+        const { bytes, sum: number } = addToDecimal(entry.bytes, mutation.delta, mutation.from)
+        await store.rewrite(query, key, bytes, stamp)
+        return done(true, true, number)
+      }
+      case 'move': {
+        const entry = await store.lockEntry(query, key)
+        if (entry === undefined) return done(false, false)
+        await store.remove(query, [key])
+        await store.store(query, [
+          { key: mutation.to, bytes: entry.bytes, remainingMs: entry.remainingMs, stamp },
+        ])
+        return done(true, true)
+      }
+    }
+  }
+
+  async #invalidate(
     query: SqlQuery,
-    prefix: string,
+    { tags, how }: Extract<Mutation, { op: 'tags' }>,
     { id, serial }: Origin,
-  ): Promise<{ stamps: Stamp[]; existed: boolean }> {
-    const stood = await this.#store.lockAll(query)
+  ): Promise<Done> {
+    const { stamp, after } = await invalidateTags(query, this.#store, tags, how)
+    await this.#place(query, [{ op: `${how}-tags`, keys: tags, stamp, after, origin: id, serial }])
+    return { stamps: [stamp], applied: true, existed: false, number: undefined }
+  }
+
+  async #clear(query: SqlQuery, prefix: string, { id, serial }: Origin): Promise<Done> {
+    const stood = (await this.#store.lockAll(query)).slice(0, this.partitions)
     await this.#store.clear(query, prefix)
     const messages = stood.map((stands): Message => {
       const stamp = { ...stands, sequence: stands.sequence + 1 }
       return { op: 'clear', keys: [prefix], stamp, after: stands.sequence, origin: id, serial }
     })
     await this.#place(query, messages)
-    return { stamps: messages.map(({ stamp }) => stamp), existed: false }
+    return { stamps: messages.map(({ stamp }) => stamp), applied: true, existed: false, number: undefined }
   }
 
   /** Writes one message for each of some partitions into the log, moves these on, and rings. */
@@ -248,8 +307,8 @@ export class SqlLedger implements Ledger {
     if (asOf.sequence === stands.sequence) return true
     const messages = await this.#since(query, asOf)
     return (
-      messages?.every(({ op, keys: [changed = ''] }) =>
-        op === 'clear' ? !key.startsWith(changed) : changed !== key,
+      messages?.every(({ op, keys }) =>
+        op === 'clear' ? !key.startsWith(keys[0] ?? '') : !keys.includes(key),
       ) ?? false
     )
   }
@@ -269,4 +328,11 @@ export class SqlLedger implements Ledger {
     )
     return missing >= 0 && messages.length === missing ? messages : undefined
   }
+}
+
+type KeyMutation = Exclude<Mutation, { op: 'clear' | 'tags' }>
+
+/** What a transaction did. */
+interface Done extends Omit<Committed, 'stamp'> {
+  readonly stamps: readonly Stamp[]
 }

@@ -171,7 +171,12 @@ export class SqlStore {
     this.logMessages = checkCount(logMessages, 'logMessages', 1, 100_000)
     this.tables = tablesOf(this.dialect, table)
     this.channel = `sql:${executor.dialect}:${table}`
-    this.#seen = Array.from({ length: partitions }, (_, partition) => ({ partition, epoch: 0, sequence: 0 }))
+    // Those of keys, and the tag partition.
+    this.#seen = Array.from({ length: partitions + 1 }, (_, partition) => ({
+      partition,
+      epoch: 0,
+      sequence: 0,
+    }))
     this.#hold = hold
     this.#query = (sql, values) => executor.query(sql, values)
     this.#countEvery = Math.max(1, Math.floor((hold.maxEntries ?? Number.POSITIVE_INFINITY) / 16))

@@ -11,7 +11,7 @@ import {
   resolveDirectory,
   type SharedDirectoryOptions,
 } from '../backends/directory-options.ts'
-import { FileLedger, hang, stampAt } from '../backends/file-ledger.ts'
+import { FileLedger, hang, stampsOf } from '../backends/file-ledger.ts'
 import type { Position } from '../backends/log.ts'
 import { SharedDirectory, unbounded } from '../backends/shared-directory.ts'
 import type { Timer } from '../clock.ts'
@@ -81,7 +81,7 @@ class FileBus implements Bus {
       this.#unhang = hang(this.channel, { ring: () => this.#read(), echo: (token) => this.#echo(token) })
       this.#watch()
       this.#poll()
-      return [stampAt(this.#position)]
+      return stampsOf(directory.log)
     })
   }
 
@@ -141,7 +141,7 @@ class FileBus implements Bus {
   #echo(token: string): void {
     this.#read()
     if (!this.#hasFailed && this.#stuckAt === undefined)
-      this.#listener?.onEcho(token, [stampAt(this.#position)])
+      this.#listener?.onEcho(token, stampsOf(this.#directory.log))
   }
 
   /** Tells what came since the last time. */
@@ -189,7 +189,7 @@ class FileBus implements Bus {
 
   #gap(reason: string): void {
     this.#position = this.#directory.log.end
-    this.#listener?.onGap(undefined, [stampAt(this.#position)], reason)
+    this.#listener?.onGap(undefined, stampsOf(this.#directory.log), reason)
   }
 
   #fail(error: unknown): void {

@@ -232,7 +232,7 @@ class PostgresBus implements Bus {
     if (this.#listener === undefined || (channel !== this.#messages && channel !== this.#echoes)) return
     const told = parseTold(payload, fromBase64)
     const stamps = told === undefined ? [] : told.kind === 'echo' ? told.stamps : [stampOf(told)]
-    if (told === undefined || !stamps.every(({ partition }) => partition < this.#store.partitions)) {
+    if (told === undefined || !stamps.every(({ partition }) => partition <= this.#store.partitions)) {
       this.#recoverSoon('a message could not be read')
     } else if (told.kind === 'echo') {
       this.#hearEcho(told.token, told.stamps)

@@ -203,7 +203,7 @@ class RedisBus implements Bus {
       return
     }
     const message = channel === this.#messages ? decodeMessage(bytes) : undefined
-    if (message === undefined || message.stamp.partition >= this.#store.partitions) {
+    if (message === undefined || message.stamp.partition > this.#store.partitions) {
       this.#recoverSoon('a message could not be read')
       return
     }
@@ -237,7 +237,7 @@ class RedisBus implements Bus {
 
   /** Stamps of all partitions, once the token has come from each. */
   #gather(name: string, stamps: readonly Stamp[]): readonly Stamp[] | undefined {
-    const { partitions } = this.#store
+    const partitions = this.#store.partitions + 1
     if (stamps.length === partitions) return stamps
     const told = this.#partial.get(name) ?? new Map<number, Stamp>()
     for (const stamp of stamps) told.set(stamp.partition, stamp)

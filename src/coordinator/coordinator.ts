@@ -44,7 +44,7 @@ import { type Loader, timeoutOf } from './loading.ts'
 import { Marks } from './marks.ts'
 import { isDue, noteOf } from './renewal.ts'
 import { type Flight, SingleFlight } from './single-flight.ts'
-import type { TierStack } from './tier-stack.ts'
+import type { Following, Outcome, TierStack } from './tier-stack.ts'
 import { LATE, within } from './waiting.ts'
 
 /** What the coordinator works with, all wired. */
@@ -360,7 +360,7 @@ export class Coordinator implements InboundTarget {
     this.#flights.forgetAll()
     this.#reads.forgetAll()
     this.#copies.clear()
-    const mutation: Mutation = { op: 'clear', prefix: this.#scope.prefix }
+    const mutation: Following = { op: 'clear', prefix: this.#scope.prefix }
     await this.#working(async () => {
       try {
         await turn.ready
@@ -602,7 +602,7 @@ export class Coordinator implements InboundTarget {
   /** The four steps of a mutation: pending, commit, copies, no longer pending. */
   async #mutate(
     subject: Subject,
-    mutation: Mutation,
+    mutation: Following & { key: string },
     install: ((stamp: Stamp | undefined) => void) | undefined,
   ): Promise<boolean> {
     const { key, l1Key, stored } = subject
@@ -612,7 +612,7 @@ export class Coordinator implements InboundTarget {
     this.#reads.forget(stored)
     this.#failures.forget(stored)
     this.#copies.hide(l1Key)
-    const remove: Mutation = { op: 'delete', key: stored }
+    const remove: Following = { op: 'delete', key: stored }
     let isInstalled = false
     const existed = await this.#working(async () => {
       try {
@@ -667,7 +667,7 @@ export class Coordinator implements InboundTarget {
     return this.#inbound?.heard(partitionOf(partitionTextOf(stored), this.#authority.ledger.partitions))
   }
 
-  async #commit(mutation: Mutation, serial: number): Promise<{ stamp: Stamp | undefined; existed: boolean }> {
+  async #commit(mutation: Mutation, serial: number): Promise<Outcome> {
     try {
       return await this.#stack.commit(mutation, { id: this.#origin, serial })
     } catch (error) {

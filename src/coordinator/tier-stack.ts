@@ -48,6 +48,12 @@ export interface Reading {
   readonly asOf: Stamp | undefined
 }
 
+/** What copies are told of a mutation. */
+export type Following = Extract<Mutation, { op: 'set' | 'delete' | 'clear' }>
+
+/** What became of a mutation; without a stamp where nobody orders. */
+export type Outcome = Omit<Committed, 'stamp'> & { readonly stamp: Stamp | undefined }
+
 /** What became of an entry that was loaded. */
 export type Populated = 'stored' | 'refused' | 'failed'
 
@@ -152,45 +158,49 @@ export class TierStack {
    *
    * @throws CacheError `CACHE_TIER_FAILED` when it was not taken; the outcome there is unknown.
    */
-  async commit(mutation: Mutation, origin: Origin): Promise<{ stamp: Stamp | undefined; existed: boolean }> {
+  async commit(mutation: Mutation, origin: Origin): Promise<Outcome> {
     const authority = this.#authority
     if (authority !== undefined && this.#authorityGuard !== undefined) {
-      const committed: Committed = await this.#authorityGuard.demand(mutation.op, () =>
-        authority.ledger.commit(mutation, origin),
-      )
-      return committed
+      return this.#authorityGuard.demand(mutation.op, () => authority.ledger.commit(mutation, origin))
     }
-    let existed = false
+    let outcome: Outcome = { stamp: undefined, applied: true, existed: false, number: undefined }
     for (let depth = this.levels.length - 1; depth >= 0; depth--) {
       const level = this.levels[depth] as Level
+      const isFarthest = depth === this.levels.length - 1
       try {
-        const removed = await level.guard.demand(mutation.op, () => applyTo(level.tier, mutation, undefined))
-        existed = removed || existed
+        // The farthest decides; whatever it decided, the nearer ones have no say in it.
+        const told = await level.guard.demand(mutation.op, async () => {
+          if (isFarthest) return decideIn(level.tier, mutation)
+          let existed = false
+          for (const following of followingOf(mutation))
+            existed = await applyTo(level.tier, following, undefined)
+          return { ...outcome, existed }
+        })
+        outcome = { ...told, existed: outcome.existed || told.existed }
+        if (!outcome.applied) return outcome
       } catch (error) {
-        await this.#apply(
-          mutation.op === 'clear' ? mutation : { op: 'delete', key: mutation.key },
-          undefined,
-          depth,
-        )
+        for (const following of followingOf(mutation))
+          await this.#apply(removalOf(following), undefined, depth)
         throw error
       }
     }
-    return { stamp: undefined, existed }
+    return outcome
   }
 
   /**
-   * Where every partition stands, if there are tiers nearer than the authority; else none.
+   * Where every partition of keys stands, if there are tiers nearer than the authority; else none.
    *
    * @throws CacheError `CACHE_TIER_FAILED`.
    */
   async standsForCopies(): Promise<readonly Stamp[]> {
     const ledger = this.#authority?.ledger
     if (ledger === undefined || this.#authorityGuard === undefined || this.#copies === 0) return []
-    return this.#authorityGuard.demand('probe', () => ledger.probe(''))
+    const stamps = await this.#authorityGuard.demand('probe', () => ledger.probe(''))
+    return stamps.slice(0, ledger.partitions)
   }
 
   /** Brings the tiers nearer than the authority up to a mutation that it took. Failures are events. */
-  async follow(mutation: Mutation, stamp: Stamp | undefined): Promise<void> {
+  async follow(mutation: Following, stamp: Stamp | undefined): Promise<void> {
     await this.#apply(mutation, stamp, this.#copies)
   }
 
@@ -236,7 +246,7 @@ export class TierStack {
   }
 
   /** Writes a mutation into the tiers nearer than `below`, farthest first. Failures are events. */
-  async #apply(mutation: Mutation, stamp: Stamp | undefined, below: number): Promise<void> {
+  async #apply(mutation: Following, stamp: Stamp | undefined, below: number): Promise<void> {
     for (let depth = below - 1; depth >= 0; depth--) {
       const level = this.levels[depth] as Level
       const done = await level.guard.attempt(mutation.op, async () => {
@@ -309,7 +319,7 @@ export class TierStack {
 }
 
 /** Writes a mutation into one tier. Resolves to whether it removed a live entry. */
-async function applyTo(tier: Tier, mutation: Mutation, stamp: Stamp | undefined): Promise<boolean> {
+async function applyTo(tier: Tier, mutation: Following, stamp: Stamp | undefined): Promise<boolean> {
   switch (mutation.op) {
     case 'set':
       await tier.set({ key: mutation.key, bytes: mutation.bytes, remainingMs: mutation.remainingMs, stamp })
@@ -319,5 +329,64 @@ async function applyTo(tier: Tier, mutation: Mutation, stamp: Stamp | undefined)
     case 'clear':
       await tier.clear(mutation.prefix)
       return false
+  }
+}
+
+/** What a copy has to be told of a mutation: a value that is not known here is removed. */
+export function followingOf(mutation: Mutation): Following[] {
+  switch (mutation.op) {
+    case 'set':
+    case 'delete':
+    case 'clear':
+      return [mutation]
+    case 'move':
+      return [
+        { op: 'delete', key: mutation.key },
+        { op: 'delete', key: mutation.to },
+      ]
+    case 'tags':
+      return []
+    default:
+      return [{ op: 'delete', key: mutation.key }]
+  }
+}
+
+function removalOf(mutation: Following): Following {
+  return mutation.op === 'clear' ? mutation : { op: 'delete', key: mutation.key }
+}
+
+/** Has a tier decide a mutation, where no authority does: atomic as far as the tier's own operations are. */
+async function decideIn(tier: Tier, mutation: Mutation): Promise<Outcome> {
+  const outcome = (applied: boolean, existed: boolean, number?: number): Outcome => {
+    return { stamp: undefined, applied, existed, number }
+  }
+  switch (mutation.op) {
+    case 'add': {
+      const isStored = await tier.add(mutation)
+      return outcome(isStored, !isStored)
+    }
+    case 'swap': {
+      const isStored = await tier.compareAndSet(mutation, mutation.expected)
+      return outcome(isStored, isStored === (mutation.expected !== undefined))
+    }
+    case 'increment': {
+      const number = await tier.increment(mutation.key, mutation.delta, mutation.from)
+      return outcome(number !== undefined, number !== undefined, number)
+    }
+    case 'touch': {
+      const existed = await tier.touch(mutation.key, mutation.remainingMs)
+      return outcome(existed, existed)
+    }
+    case 'move': {
+      const entry = await tier.get(mutation.key)
+      if (entry === undefined) return outcome(false, false)
+      await tier.set({ key: mutation.to, bytes: entry.bytes, remainingMs: entry.remainingMs })
+      await tier.delete(mutation.key)
+      return outcome(true, true)
+    }
+    case 'tags':
+      return outcome(true, false)
+    default:
+      return outcome(true, await applyTo(tier, mutation, undefined))
   }
 }

@@ -100,6 +100,7 @@ export function flakyTier(tier: Tier, options: FlakyTierOptions = {}): FlakyTier
     populate: (write, asOf) => via('ledger.populate', () => ledger.populate(write, asOf)),
     since: (after) => via('ledger.since', () => ledger.since(after)),
     probe: (token) => via('ledger.probe', () => ledger.probe(token)),
+    readTags: (names) => via('ledger.readTags', () => ledger.readTags(names)),
   }
 
   const flaky: FlakyTier = {

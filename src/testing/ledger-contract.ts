@@ -10,10 +10,10 @@ import type { Bus } from '../bus/bus.ts'
 import type { Clock } from '../clock.ts'
 import type { Message } from '../message.ts'
 import { isAtOrAfter, type Stamp } from '../stamp.ts'
-import type { Committed, Ledger, LedgerReading, Mutation, Origin } from '../tiers/ledger.ts'
+import type { Committed, Ledger, LedgerReading, Mutation, Origin, TagFate } from '../tiers/ledger.ts'
 import type { TierEntry } from '../tiers/tier.ts'
 import { BusObserver } from './bus-observer.ts'
-import { isTrue, type Runner, same } from './expect.ts'
+import { isTrue, type Runner, rejects, same } from './expect.ts'
 import { hostileKeys } from './hostile-keys.ts'
 import { until } from './until.ts'
 
@@ -26,6 +26,8 @@ export interface LedgerUnderTest {
   readonly other?: Ledger
   /** How many messages of a partition are kept at the least, 128 or more; left out when too many to fill. */
   readonly logMessages?: number
+  /** Of how many tags it is remembered when they were invalidated, 32 or more; left out when too many to fill. */
+  readonly maxTags?: number
   /** The time the backend lives by. */
   readonly clock: Clock
   /** Lets at least `byMs` pass for the backend. */
@@ -210,14 +212,43 @@ export function ledgerContract(name: string, open: () => Promise<LedgerUnderTest
       ['a set that left no live entry', (hand: Hand, key: string) => hand.set(key, 'newer', 0)],
       ['a clear of its prefix', (hand: Hand, key: string) => hand.clear(key.slice(0, 6))],
       ['a clear of everything', (hand: Hand) => hand.clear('')],
+      ['an add', (hand: Hand, key: string) => hand.applied(addOf(key, 'newer'), key)],
+      ['a swap', (hand: Hand, key: string) => hand.applied(swapOf(key, 'older', 'newer'), key, 'older')],
+      [
+        'an increment',
+        (hand: Hand, key: string) => hand.applied({ op: 'increment', key, delta: 1, from: 1 }, key, '#7'),
+      ],
+      [
+        'a touch',
+        (hand: Hand, key: string) => hand.applied({ op: 'touch', key, remainingMs: 60_000 }, key, 'older'),
+      ],
+      [
+        'a move from it',
+        (hand: Hand, key: string) =>
+          hand.applied({ op: 'move', key, to: key.replace('app:1:', 'app:2:') }, key, 'older'),
+      ],
+      [
+        'a move to it',
+        (hand: Hand, key: string) =>
+          hand.applied(
+            { op: 'move', key: key.replace('app:1:', 'app:2:'), to: key },
+            key.replace('app:1:', 'app:2:'),
+            'older',
+          ),
+      ],
     ] as const) {
       test(
         `a populate is refused when ${what} came after its read`,
         withLedger(async ({ ledger }, hand) => {
+          if (!ledger.keepsData && /swap|add|increment|touch|move/.test(what)) return
           for (let at = 0; at < 20; at++) {
             const key = `app:1:${at}`
             if (at % 2 === 1) await hand.set(key, 'older')
-            const { asOf } = await readOne(ledger, key)
+            hand.prepared = undefined
+            let { asOf } = await readOne(ledger, key)
+            hand.prepared = async () => {
+              asOf = (await readOne(ledger, key)).asOf
+            }
             await mutate(hand, key)
             const before = textOf((await readOne(ledger, key)).entry)
             same(await ledger.populate(writeOf(key, 'loaded'), asOf), 'refused', key)
@@ -395,6 +426,10 @@ export function ledgerContract(name: string, open: () => Promise<LedgerUnderTest
         const after = await ledger.probe('after')
         for (const [partition, stamp] of before.entries()) {
           const messages = listOf(await ledger.since(stamp))
+          if (partition === ledger.partitions) {
+            same(messages, [], 'a clear says nothing of tags')
+            continue
+          }
           same(
             messages.map(({ op, keys: told, origin, serial }) => ({ op, keys: [...told], origin, serial })),
             [{ op: 'clear', keys: ['app:1:'], origin: ORIGIN, serial: hand.serial }],
@@ -412,7 +447,7 @@ export function ledgerContract(name: string, open: () => Promise<LedgerUnderTest
         )
         await until(
           settle,
-          () => after.every((stamp) => observer.heard(stamp)),
+          () => after.slice(0, -1).every((stamp) => observer.heard(stamp)),
           'the clear in every partition',
         )
         same(observer.disorder, [])
@@ -498,7 +533,7 @@ export function ledgerContract(name: string, open: () => Promise<LedgerUnderTest
           before.map((_, at) => at),
           'one stamp for each partition, in order',
         )
-        same(before.length, ledger.partitions)
+        same(before.length, ledger.partitions + 1, 'those of keys, and the tag partition')
         const { stamp } = await hand.set('app:1:a', 'value')
         const after = await ledger.probe('two')
         same(
@@ -610,6 +645,331 @@ export function ledgerContract(name: string, open: () => Promise<LedgerUnderTest
     )
 
     test(
+      'a ledger without data refuses what depends on data, and nothing has happened',
+      withLedger(async ({ ledger }, hand) => {
+        if (ledger.keepsData) return
+        const before = await ledger.probe('before')
+        const key = 'app:1:a'
+        const refused: Mutation[] = [
+          addOf(key, 'value'),
+          swapOf(key, undefined, 'value'),
+          { op: 'increment', key, delta: 1, from: 0 },
+          { op: 'touch', key, remainingMs: 1_000 },
+          { op: 'move', key, to: 'app:2:a' },
+        ]
+        for (const mutation of refused) {
+          const isRefusal = (error: unknown) => (error as { code?: unknown }).code === 'CACHE_NOT_SUPPORTED'
+          await rejects(hand.commit(mutation), isRefusal, mutation.op)
+        }
+        same(await ledger.probe('after'), before)
+      }),
+    )
+
+    test(
+      'an add stores only where no live entry is',
+      withLedger(async ({ ledger, advance }, hand) => {
+        if (!ledger.keepsData) return
+        const first = await hand.commit(addOf('app:1:a', 'first', 1_000))
+        same([first.applied, first.existed, first.number], [true, false, undefined])
+        const read = await readOne(ledger, 'app:1:a')
+        same([textOf(read.entry), read.entry?.stamp, read.asOf], ['first', first.stamp, first.stamp])
+        const second = await hand.commit(addOf('app:1:a', 'second'))
+        same([second.applied, second.existed, second.stamp], [false, true, first.stamp])
+        same(textOf((await readOne(ledger, 'app:1:a')).entry), 'first')
+        await advance(1_000)
+        same((await hand.commit(addOf('app:1:a', 'third'))).applied, true, 'after its deadline')
+        same(textOf((await readOne(ledger, 'app:1:a')).entry), 'third')
+        await hand.delete('app:1:a')
+        same((await hand.commit(addOf('app:1:a', 'fourth', 0))).applied, true, 'without remaining time')
+        same((await readOne(ledger, 'app:1:a')).entry, undefined)
+      }),
+    )
+
+    test(
+      'a swap stores only in place of the bytes that are expected',
+      withLedger(async ({ ledger }, hand) => {
+        if (!ledger.keepsData) return
+        const told: boolean[] = []
+        for (const [expected, text] of [
+          ['x', '1'],
+          [undefined, '2'],
+          [undefined, '3'],
+          ['1', '4'],
+          ['2', '5'],
+          ['5', ''],
+          ['5', '6'],
+          ['', '7'],
+        ] as const)
+          told.push((await hand.commit(swapOf('app:1:a', expected, text))).applied)
+        same(told, [false, true, false, false, true, true, false, true])
+        same(textOf((await readOne(ledger, 'app:1:a')).entry), '7')
+      }),
+    )
+
+    test(
+      'an increment adds to the digits, and keeps what is before them and the remaining time',
+      withLedger(async ({ ledger, clock }, hand) => {
+        if (!ledger.keepsData) return
+        const key = 'app:1:n'
+        const increment = (delta: number) => hand.commit({ op: 'increment', key, delta, from: 4 })
+        const absent = await increment(1)
+        same([absent.applied, absent.existed, absent.number], [false, false, undefined])
+        await hand.set(key, 'head41', 60_000)
+        const startedAt = clock.now()
+        const up = await increment(1)
+        same([up.applied, up.existed, up.number], [true, true, 42])
+        const { entry } = await readOne(ledger, key)
+        same([textOf(entry), entry?.stamp], ['head42', up.stamp])
+        const remainingMs = entry?.remainingMs ?? Number.NaN
+        isTrue(
+          remainingMs <= 60_001 && remainingMs >= 59_500 - (clock.now() - startedAt),
+          `remaining ${remainingMs}`,
+        )
+        same((await increment(-50)).number, -8)
+        same((await increment(8)).number, 0)
+        same(textOf((await readOne(ledger, key)).entry), 'head0')
+        same((await increment(Number.MAX_SAFE_INTEGER)).number, Number.MAX_SAFE_INTEGER)
+        const stood = (await readOne(ledger, key)).asOf
+        await throws(increment(1), RangeError)
+        same(textOf((await readOne(ledger, key)).entry), `head${Number.MAX_SAFE_INTEGER}`)
+        await hand.set(key, 'head4.5')
+        await throws(increment(1), TypeError)
+        same(textOf((await readOne(ledger, key)).entry), 'head4.5')
+        isTrue((await readOne(ledger, key)).asOf.sequence > stood.sequence, 'the set took a place')
+        await hand.set(key, 'head7')
+        same((await increment(1)).number, 8, 'without a deadline')
+        same((await readOne(ledger, key)).entry?.remainingMs, Infinity)
+      }),
+    )
+
+    test(
+      'a touch gives a live entry a new remaining time',
+      withLedger(async ({ ledger, advance }, hand) => {
+        if (!ledger.keepsData) return
+        const touch = (remainingMs: number) => hand.commit({ op: 'touch', key: 'app:1:a', remainingMs })
+        same((await touch(1_000)).applied, false, 'nothing there')
+        await hand.set('app:1:a', 'value')
+        same((await touch(1_000)).applied, true)
+        const { entry } = await readOne(ledger, 'app:1:a')
+        isTrue(entry !== undefined && entry.remainingMs <= 1_001, `remaining ${entry?.remainingMs}`)
+        await advance(1_000)
+        same((await touch(1_000)).applied, false, 'after its deadline')
+        await hand.set('app:1:a', 'value', 1_000)
+        await touch(Infinity)
+        same((await readOne(ledger, 'app:1:a')).entry?.remainingMs, Infinity)
+        const gone = await touch(0)
+        same([gone.applied, gone.existed], [true, true])
+        same((await readOne(ledger, 'app:1:a')).entry, undefined)
+      }),
+    )
+
+    test(
+      'a move takes bytes and remaining time along, in place of what is there, and rings once with both keys',
+      withLedger(async ({ ledger, bus, clock, settle }, hand) => {
+        if (!ledger.keepsData) return
+        const observer = await observe(bus)
+        const move = (key: string, to: string) => hand.commit({ op: 'move', key, to })
+        same((await move('app:1:a', 'app:2:a')).applied, false, 'nothing there')
+        await hand.set('app:1:a', 'value', 60_000)
+        const startedAt = clock.now()
+        await hand.set('app:2:a', 'in the way')
+        const { stamp, applied, existed } = await move('app:1:a', 'app:2:a')
+        same([applied, existed], [true, true])
+        const [from, to] = (await ledger.read(['app:1:a', 'app:2:a'])) as [LedgerReading, LedgerReading]
+        same([textOf(from.entry), textOf(to.entry), to.entry?.stamp], [undefined, 'value', stamp])
+        const remainingMs = to.entry?.remainingMs ?? Number.NaN
+        isTrue(
+          remainingMs <= 60_001 && remainingMs >= 59_500 - (clock.now() - startedAt),
+          `remaining ${remainingMs}`,
+        )
+        await until(settle, () => observer.heard(stamp), 'the move')
+        const rung = observer.messages.filter(({ serial }) => serial === hand.serial)
+        same(
+          rung.map(({ op, keys }) => [op, ...keys]),
+          [['move', 'app:1:a', 'app:2:a']],
+        )
+        await throws(move('app:2:a', 'app:2:a'), TypeError)
+        if (ledger.partitions > 1) {
+          const keys = Array.from({ length: 2_000 }, (_, at) => `app:1:key:${at}`)
+          const readings = await ledger.read(keys)
+          const other = keys.find((_, at) => readings[at]?.asOf.partition !== stamp.partition) as string
+          await throws(move('app:2:a', other), TypeError)
+        }
+        same(textOf((await readOne(ledger, 'app:2:a')).entry), 'value')
+      }),
+    )
+
+    test(
+      'a mutation that does not apply takes no place and rings nothing; one that does takes one',
+      withLedger(async ({ ledger, bus, settle }, hand) => {
+        if (!ledger.keepsData) return
+        const observer = await observe(bus)
+        const key = 'app:1:a'
+        await hand.set(key, 'n1')
+        const before = await ledger.probe('before')
+        const idle: Mutation[] = [
+          addOf(key, 'other'),
+          swapOf(key, 'x', 'other'),
+          swapOf(key, undefined, 'other'),
+          { op: 'increment', key: 'app:1:none', delta: 1, from: 0 },
+          { op: 'touch', key: 'app:1:none', remainingMs: 1_000 },
+          { op: 'move', key: 'app:1:none', to: 'app:2:none' },
+        ]
+        for (const mutation of idle) same((await hand.commit(mutation)).applied, false, mutation.op)
+        same(await ledger.probe('after'), before)
+        const start = (await readOne(ledger, key)).asOf
+        const last = hand.serial
+        const busy: Mutation[] = [
+          { op: 'increment', key, delta: 1, from: 1 },
+          { op: 'touch', key, remainingMs: 10_000 },
+          swapOf(key, 'n2', 'n3'),
+          { op: 'move', key, to: 'app:2:a' },
+          addOf(key, 'again'),
+        ]
+        const stamps: Stamp[] = []
+        for (const mutation of busy) stamps.push((await hand.commit(mutation)).stamp)
+        const messages = listOf(await ledger.since(start))
+        checkChain(messages, start)
+        same(
+          messages.map(({ op, keys, serial }) => [op, serial - last, ...keys]),
+          [
+            ['set', 1, key],
+            ['set', 2, key],
+            ['set', 3, key],
+            ['move', 4, key, 'app:2:a'],
+            ['set', 5, key],
+          ],
+        )
+        same(
+          messages.map(({ stamp }) => stamp),
+          stamps,
+        )
+        await until(settle, () => stamps.every((stamp) => observer.heard(stamp)), 'five messages')
+        same(
+          observer.messages.filter(({ serial }) => serial > 1 && serial <= last).length,
+          0,
+          'of the idle ones',
+        )
+        same(observer.disorder, [])
+      }),
+    )
+
+    test(
+      'of many adds of one key one stores, and no increment is lost',
+      withLedger(async ({ ledger, other = ledger }, hand) => {
+        if (!ledger.keepsData) return
+        const by = (at: number): Ledger => (at % 2 === 0 ? ledger : other)
+        const adds = await Promise.all(
+          Array.from({ length: 20 }, (_, at) =>
+            by(at).commit(addOf('app:1:a', `${at}`), { id: OTHER_ORIGIN, serial: at + 1 }),
+          ),
+        )
+        same(adds.filter(({ applied }) => applied).length, 1)
+        await hand.set('app:1:n', '0')
+        const sums = await Promise.all(
+          Array.from({ length: 40 }, (_, at) =>
+            by(at).commit(
+              { op: 'increment', key: 'app:1:n', delta: 1, from: 0 },
+              { id: OTHER_ORIGIN, serial: at + 21 },
+            ),
+          ),
+        )
+        same(new Set(sums.map(({ number }) => number)).size, 40)
+        same(textOf((await readOne(ledger, 'app:1:n')).entry), '40')
+      }),
+    )
+
+    test(
+      'an invalidation of tags takes one place in the tag partition, and rings with their names',
+      withLedger(async ({ ledger, bus, settle }, hand) => {
+        const observer = await observe(bus)
+        await hand.set('app:1:a', 'value')
+        const before = await ledger.probe('before')
+        const names = hostileKeys.slice(0, 64)
+        const start = before.at(-1) as Stamp
+        const first = await hand.tags(names, 'delete')
+        const second = await hand.tags(['app:users'], 'expire')
+        same([first.applied, first.existed, first.number], [true, false, undefined])
+        same(first.stamp.partition, ledger.partitions)
+        const after = await ledger.probe('after')
+        same(after, [...before.slice(0, -1), second.stamp], 'the others stand where they stood')
+        const messages = listOf(await ledger.since(start))
+        checkChain(messages, start)
+        same(
+          messages.map(({ op, keys, stamp, origin }) => ({ op, keys: [...keys], stamp, origin })),
+          [
+            { op: 'delete-tags', keys: names, stamp: first.stamp, origin: ORIGIN },
+            { op: 'expire-tags', keys: ['app:users'], stamp: second.stamp, origin: ORIGIN },
+          ],
+        )
+        await until(settle, () => observer.heard(first.stamp) && observer.heard(second.stamp), 'two messages')
+        same([...(observer.messages.find(({ serial }) => serial === hand.serial)?.keys ?? [])], ['app:users'])
+        same(observer.disorder, [])
+        same(textOf((await readOne(ledger, 'app:1:a')).entry), ledger.keepsData ? 'value' : undefined)
+        const key = await hand.set('app:1:a', 'later')
+        isTrue(isAfter(key.stamp, before[key.stamp.partition] as Stamp), 'keys go on in their own order')
+      }),
+    )
+
+    test(
+      'the last invalidations of a tag can be read, each kind by itself',
+      withLedger(async ({ ledger, other = ledger }, hand) => {
+        const fresh = await ledger.readTags(['app:a'])
+        same(fresh.tags, [{ expired: undefined, deleted: undefined }])
+        same((await ledger.readTags([])).tags, [])
+        const expired = (await hand.tags(['app:a', 'app:b'], 'expire')).stamp
+        const deleted = (await hand.tags(['app:b', 'app:c'], 'delete')).stamp
+        const again = (await hand.tags(['app:c'], 'delete')).stamp
+        for (const handle of [ledger, other]) {
+          const reading = await handle.readTags(['app:c', 'app:a', 'app:b', 'app:none', 'app:a'])
+          same(reading.tags, [
+            { expired: undefined, deleted: again },
+            { expired, deleted: undefined },
+            { expired, deleted },
+            { expired: undefined, deleted: undefined },
+            { expired, deleted: undefined },
+          ])
+          same(reading.asOf, again)
+          isTrue(isAtOrAfter(expired, reading.floor), 'nothing was forgotten')
+          isTrue(!isAfter(reading.floor, fresh.asOf), 'the floor is not above where the order began')
+        }
+      }),
+    )
+
+    test(
+      'tags that are forgotten raise the floor, the oldest first',
+      withLedger(async ({ ledger, maxTags }, hand) => {
+        if (maxTags === undefined) return
+        const stamps: Stamp[] = []
+        for (let at = 0; at < maxTags + 20; at++)
+          stamps.push((await hand.tags([`app:${at}`], 'delete')).stamp)
+        const { tags, floor } = await ledger.readTags(stamps.map((_, at) => `app:${at}`))
+        const forgotten = tags.filter(({ deleted }) => deleted === undefined).length
+        isTrue(forgotten <= 20, `${forgotten} of ${maxTags + 20} forgotten`)
+        for (const [at, { deleted }] of tags.entries()) {
+          if (at < forgotten) isTrue(isAtOrAfter(floor, stamps[at] as Stamp), `tag ${at} is below the floor`)
+          else same(deleted, stamps[at], `tag ${at}`)
+        }
+      }),
+    )
+
+    test(
+      'after the backend lost its memory nothing is known of tags from before',
+      withLedger(async ({ ledger, reset }, hand) => {
+        if (reset === undefined) return
+        const { stamp } = await hand.tags(['app:a'], 'delete')
+        await reset()
+        const { asOf, floor, tags } = await ledger.readTags(['app:a'])
+        same(tags, [{ expired: undefined, deleted: undefined }])
+        isTrue(isAfter(floor, stamp), 'the floor is above what was known')
+        isTrue(isAtOrAfter(asOf, floor), 'where it stands is not below the floor')
+        const next = await hand.tags(['app:a'], 'expire')
+        isTrue(isAfter(next.stamp, stamp), 'stamps go on growing')
+        same((await ledger.readTags(['app:a'])).tags, [{ expired: next.stamp, deleted: undefined }])
+      }),
+    )
+
+    test(
       'another handle on the same backend keeps the same order',
       withLedger(async ({ ledger, other }, hand) => {
         if (other === undefined) return
@@ -655,6 +1015,8 @@ export function ledgerContract(name: string, open: () => Promise<LedgerUnderTest
 class Hand {
   readonly #ledger: Ledger
   serial = 0
+  /** Runs between what a mutation needs and the mutation. */
+  prepared: (() => Promise<void>) | undefined
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger
@@ -676,6 +1038,23 @@ class Hand {
   clear(prefix: string): Promise<Committed> {
     return this.commit({ op: 'clear', prefix })
   }
+
+  tags(tags: readonly string[], how: TagFate): Promise<Committed> {
+    return this.commit({ op: 'tags', tags, how })
+  }
+
+  /** Has `key` hold what the mutation needs, runs `prepared`, and commits what must apply then. */
+  async applied(mutation: Mutation, key: string, needs?: string): Promise<void> {
+    if (needs === undefined) await this.delete(key)
+    else await this.set(key, needs)
+    await this.prepared?.()
+    same((await this.commit(mutation)).applied, true, mutation.op)
+  }
+}
+
+/** Waits for a rejection with an error of this kind. */
+async function throws(work: Promise<unknown>, kind: new () => Error): Promise<void> {
+  await rejects(work, (error) => error instanceof kind, kind.name)
 }
 
 async function observe(bus: Bus, hear?: (message: Message) => void): Promise<BusObserver> {
@@ -729,6 +1108,15 @@ function isAfter(stamp: Stamp, other: Stamp): boolean {
 
 function setOf(key: string, text: string, remainingMs: number = Infinity): Mutation {
   return { op: 'set', key, bytes: bytesOf(text), remainingMs }
+}
+
+function addOf(key: string, text: string, remainingMs: number = Infinity): Mutation {
+  return { op: 'add', key, bytes: bytesOf(text), remainingMs }
+}
+
+function swapOf(key: string, expected: string | undefined, text: string): Mutation {
+  const known = expected === undefined ? undefined : bytesOf(expected)
+  return { op: 'swap', key, bytes: bytesOf(text), remainingMs: Infinity, expected: known }
 }
 
 function writeOf(key: string, text: string): { key: string; bytes: Uint8Array; remainingMs: number } {

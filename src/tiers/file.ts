@@ -14,6 +14,7 @@ import {
   resolveDirectory,
   type SharedDirectoryOptions,
 } from '../backends/directory-options.ts'
+import { isExpected } from '../backends/entry-bytes.ts'
 import { FileLedger, readFrom } from '../backends/file-ledger.ts'
 import { type FoundEntry, SharedDirectory } from '../backends/shared-directory.ts'
 import { checkCount, checkNames } from '../options.ts'
@@ -139,13 +140,9 @@ class FileTier implements Tier {
 
   compareAndSet(write: TierWrite, expected: Uint8Array | undefined): Promise<boolean> {
     return this.#change('compareAndSet', () => {
-      const found = this.#look(write.key)
-      const isExpected =
-        found === undefined || expected === undefined
-          ? found === expected
-          : Buffer.compare(found.bytes, expected) === 0
-      if (isExpected) this.#store(write)
-      return isExpected
+      const isStored = isExpected(this.#look(write.key), expected)
+      if (isStored) this.#store(write)
+      return isStored
     })
   }
 

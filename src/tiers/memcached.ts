@@ -7,9 +7,11 @@
 // the fence of a cache without a bus.
 
 import { addToDecimal } from '../backends/decimal.ts'
+import { isExpected } from '../backends/entry-bytes.ts'
 import { MemcachedLedger } from '../backends/memcached-ledger.ts'
 import { type MemcachedTierOptions, resolveMemcached } from '../backends/memcached-options.ts'
 import { MemcachedStore } from '../backends/memcached-store.ts'
+import type { Clock } from '../clock.ts'
 import type { Ledger } from './ledger.ts'
 import type { Tier, TierEntry, TierSupports, TierWrite } from './tier.ts'
 
@@ -29,7 +31,7 @@ export type { MemcachedTierOptions } from '../backends/memcached-options.ts'
  */
 export function memcachedTier(options: MemcachedTierOptions): Tier {
   const resolved = resolveMemcached(options)
-  return new MemcachedTier(new MemcachedStore(resolved), resolved.fence)
+  return new MemcachedTier(new MemcachedStore(resolved), resolved.fence, resolved.clock)
 }
 
 class MemcachedTier implements Tier {
@@ -45,9 +47,9 @@ class MemcachedTier implements Tier {
   readonly ledger: Ledger | undefined
   readonly #store: MemcachedStore
 
-  constructor(store: MemcachedStore, fence: boolean) {
+  constructor(store: MemcachedStore, fence: boolean, clock: Clock) {
     this.#store = store
-    this.ledger = fence ? new MemcachedLedger(store) : undefined
+    this.ledger = fence ? new MemcachedLedger(store, clock) : undefined
   }
 
   get(key: string): Promise<TierEntry | undefined> {
@@ -77,13 +79,9 @@ class MemcachedTier implements Tier {
 
   compareAndSet(write: TierWrite, expected: Uint8Array | undefined): Promise<boolean> {
     return this.#store.attempt('compareAndSet', async () => {
-      const { change } = await this.#store.change(write.key, (entry) => {
-        const isExpected =
-          entry === undefined || expected === undefined
-            ? entry?.bytes === expected
-            : Buffer.compare(entry.bytes, expected) === 0
-        return isExpected ? { write } : 'keep'
-      })
+      const { change } = await this.#store.change(write.key, (entry) =>
+        isExpected(entry, expected) ? { write } : 'keep',
+      )
       return change !== 'keep'
     })
   }

@@ -124,25 +124,18 @@ class MemoryTier implements Tier {
 
   async compareAndSet(write: TierWrite, expected: Uint8Array | undefined): Promise<boolean> {
     const entries = this.#open()
-    const bytes = entries.get(write.key)?.bytes
-    const isAsExpected =
-      bytes === undefined || expected === undefined ? bytes === expected : isEqual(bytes, expected)
+    const isAsExpected = entries.is(write.key, expected)
     if (isAsExpected) entries.store(write)
     return isAsExpected
   }
 
   async increment(key: string, delta: number, from: number): Promise<number | undefined> {
     const entries = this.#open()
-    const entry = entries.get(key)
-    if (entry === undefined) return undefined
-    const sum = integerIn(entry.bytes.subarray(from)) + delta
-    if (!Number.isSafeInteger(sum)) throw new RangeError(`increment: ${sum} is not a safe integer`)
-    const digits = new TextEncoder().encode(String(sum))
-    const bytes = new Uint8Array(from + digits.length)
-    bytes.set(entry.bytes.subarray(0, from))
-    bytes.set(digits, from)
-    entries.store({ key, bytes, remainingMs: entry.remainingMs, stamp: entry.stamp })
-    return sum
+    const sum = entries.sum(key, delta, from)
+    if (sum === undefined) return undefined
+    const { number, bytes, remainingMs } = sum
+    entries.store({ key, bytes, remainingMs, stamp: entries.get(key)?.stamp })
+    return number
   }
 
   async touch(key: string, remainingMs: number): Promise<boolean> {
@@ -176,19 +169,4 @@ class MemoryTier implements Tier {
     if (this.#isClosed) throw new CacheError('CACHE_CLOSED', 'memory tier: it is closed', { tier: this.name })
     return this.#entries
   }
-}
-
-/** The number that decimal digits say, which must be a safe integer for the sum to be exact. */
-function integerIn(bytes: Uint8Array): number {
-  const text = String.fromCharCode(...bytes.subarray(0, 32))
-  if (bytes.length > 32 || !/^-?[0-9]+$/.test(text)) {
-    throw new TypeError('increment: the stored bytes are not a decimal integer')
-  }
-  const number = Number(text)
-  if (!Number.isSafeInteger(number)) throw new RangeError(`increment: ${text} is not a safe integer`)
-  return number
-}
-
-function isEqual(left: Uint8Array, right: Uint8Array): boolean {
-  return left.length === right.length && left.every((byte, at) => byte === right[at])
 }

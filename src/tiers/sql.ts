@@ -5,6 +5,7 @@
 // statements, sql-ledger.ts the order of mutations, sql-dialects.ts what differs between databases, sql-executors.ts
 // the clients.
 
+import { addToDecimal } from '../backends/decimal.ts'
 import { type SqlDialectName, tableStatements } from '../backends/sql-dialects.ts'
 import type { SqlExecutor } from '../backends/sql-executors.ts'
 import { SqlLedger } from '../backends/sql-ledger.ts'
@@ -163,9 +164,9 @@ class SqlTier implements Tier {
       store.transaction(async (query) => {
         const entry = await store.lockEntry(query, key)
         if (entry === undefined) return undefined
-        const sum = sumIn(entry.bytes, delta, from)
-        await store.rewrite(query, key, sum.bytes)
-        return sum.value
+        const { bytes, sum } = addToDecimal(entry.bytes, delta, from)
+        await store.rewrite(query, key, bytes)
+        return sum
       }),
     )
   }
@@ -192,21 +193,5 @@ class SqlTier implements Tier {
 
   async close(): Promise<void> {
     this.#store.close()
-  }
-}
-
-/** The decimal integer behind the first bytes, with `delta` added. */
-function sumIn(bytes: Uint8Array, delta: number, from: number): { value: number; bytes: Uint8Array } {
-  const digits = new TextDecoder('latin1').decode(bytes.subarray(from))
-  const number = /^-?\d{1,32}$/.test(digits) ? Number(digits) : Number.NaN
-  if (Number.isNaN(number)) throw new TypeError('increment: the stored bytes are not a decimal integer')
-  // Adding 0 turns -0 into 0.
-  const value = number + delta + 0
-  if (!Number.isSafeInteger(number) || !Number.isSafeInteger(value)) {
-    throw new RangeError(`increment: with ${delta} the number leaves the safe integers`)
-  }
-  return {
-    value,
-    bytes: Uint8Array.of(...bytes.subarray(0, from), ...new TextEncoder().encode(String(value))),
   }
 }

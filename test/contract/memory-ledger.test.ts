@@ -6,13 +6,14 @@ import { memoryTier } from '../../src/tiers/memory.ts'
 
 function open(partitions: number, ledgerOf: (hub: Hub) => Ledger): LedgerUnderTest {
   const clock = new ManualClock()
-  const hub = new Hub({ clock, partitions, logMessages: 128 })
+  const hub = new Hub({ clock, partitions, logMessages: 128, maxTags: 32 })
   const bus = inProcessBus({ hub })
   return {
     ledger: ledgerOf(hub),
     other: ledgerOf(hub),
     bus,
     logMessages: 128,
+    maxTags: 32,
     clock,
     advance: (byMs) => clock.advance(byMs),
     settle: () => clock.run(0),

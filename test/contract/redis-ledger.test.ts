@@ -8,7 +8,7 @@ import { freshKeyspace, realTime, settle, sideBySide, withEachLibrary } from '..
 async function open(connections: Connections, keepsData: boolean): Promise<LedgerUnderTest> {
   const { client } = connections
   const keyspace = freshKeyspace()
-  const options = { client, keyspace, logMessages: 128 }
+  const options = { client, keyspace, logMessages: 128, maxTags: 32 }
   const bus = redisBus({ ...options, subscriber: await connections.subscriber() })
   const other = redisBus({ ...options, subscriber: await connections.subscriber() })
   const tiers = [redisTier(options), redisTier(options)]
@@ -21,6 +21,7 @@ async function open(connections: Connections, keepsData: boolean): Promise<Ledge
     other: otherLedger,
     bus,
     logMessages: 128,
+    maxTags: 32,
     ...realTime,
     settle,
     reset: async () => {

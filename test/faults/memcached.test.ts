@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { redisBus } from '../../src/bus/redis.ts'
 import type { Cache } from '../../src/cache.ts'
 import { createCache } from '../../src/create-cache.ts'
+import type { Ledger, Mutation } from '../../src/tiers/ledger.ts'
 import { memcachedTier } from '../../src/tiers/memcached.ts'
 import type { Tier, TierEntry } from '../../src/tiers/tier.ts'
 import { raceLoads } from '../support/load-race.ts'
@@ -222,6 +223,47 @@ describe.skipIf(!hasMemcached())('memcached', () => {
       expect(await tier.add(write('key', 'added')), "what was deleted is in nobody's way").toBe(true)
       const [first] = await ledger.probe('token')
       expect(await ledger.since(first as never)).toBe('gap')
+    })
+
+    test('what depends on an entry is decided in one step, also between two', async () => {
+      const ledgers = [open({ fence: true }), open({ fence: true })].map(({ ledger }) => ledger as Ledger)
+      const [ledger] = ledgers as [Ledger, Ledger]
+      const origin = { id: '0123456789abcdef', serial: 1 }
+      const twice = (mutation: Mutation) => Promise.all(ledgers.map((one) => one.commit(mutation, origin)))
+      for (let round = 0; round < 20; round++) {
+        const added = await twice({ op: 'add', ...write(`k:${round}`, '7') })
+        expect(added.filter(({ applied }) => applied)).toHaveLength(1)
+        const sums = await twice({ op: 'increment', key: `k:${round}`, delta: 1, from: 0 })
+        expect(sums.map(({ number }) => number).toSorted()).toEqual([8, 9])
+        const moved = await twice({ op: 'move', key: `k:${round}`, to: `m:${round}` })
+        expect(moved.filter(({ applied }) => applied)).toHaveLength(1)
+        const [from, to] = await ledger.read([`k:${round}`, `m:${round}`])
+        expect([textOf(from?.entry), textOf(to?.entry)]).toEqual([undefined, '9'])
+      }
+      const touched = await ledger.commit({ op: 'touch', key: 'none', remainingMs: 1 }, origin)
+      expect([touched.applied, touched.existed]).toEqual([false, false])
+      const swap = { op: 'swap', ...write('m:0', 'new'), expected: new TextEncoder().encode('9') } as const
+      expect((await ledger.commit(swap, origin)).applied).toBe(true)
+      expect((await ledger.commit(swap, origin)).applied).toBe(false)
+    })
+
+    test('tags have an order, and one that was evicted counts as deleted', async () => {
+      const [ledger, other] = [open({ fence: true }).ledger as Ledger, open({ fence: true }).ledger as Ledger]
+      const origin = { id: '0123456789abcdef', serial: 1 }
+      const [unheard] = (await ledger.readTags(['app:a'])).tags
+      expect(unheard?.deleted, 'asked for first, it begins here').toEqual((await other.probe('x')).at(-1))
+      const { stamp: deleted } = await other.commit({ op: 'tags', tags: ['app:a'], how: 'delete' }, origin)
+      const { stamp: expired } = await ledger.commit({ op: 'tags', tags: ['app:a'], how: 'expire' }, origin)
+      expect(expired.sequence).toBeGreaterThan(deleted.sequence)
+      expect((await ledger.readTags(['app:a'])).tags).toEqual([{ expired, deleted }])
+      expect((await ledger.readTags([])).asOf).toEqual(expired)
+      await open({ fence: true }).delete('#tag app:a')
+      const [evicted] = (await other.readTags(['app:a'])).tags
+      expect(evicted?.deleted?.sequence).toBeGreaterThan(expired.sequence)
+      await open({ fence: true }).delete('#tags')
+      const { asOf, tags } = await ledger.readTags(['app:a'])
+      expect(asOf.epoch).toBeGreaterThan(expired.epoch)
+      expect(tags[0]?.deleted?.epoch).toBe(asOf.epoch)
     })
 
     test('of two caches whose loads and deletes race, none finds the old value in the tier: 200 rounds', async () => {

@@ -55,7 +55,7 @@ export async function openLedger(backend: SqlBackend, keepsData: boolean): Promi
     ...realTime,
     settle: () => sleep(2),
     reset: async () => {
-      for (const suffix of ['_partitions', '_log', ''])
+      for (const suffix of ['_partitions', '_log', '_tags', ''])
         await executor.query(`DELETE FROM ${table}${suffix}`, [])
     },
     close: async () => {

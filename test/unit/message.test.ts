@@ -9,14 +9,18 @@ const keys = fc.string({ unit: 'binary', maxLength: 40 })
 
 const messages: fc.Arbitrary<Message> = fc
   .record({
-    op: fc.constantFrom<Message['op']>('set', 'delete', 'clear'),
+    op: fc.constantFrom<Message['op']>('set', 'delete', 'clear', 'move', 'expire-tags', 'delete-tags'),
     keys: fc.array(keys, { minLength: 1, maxLength: 8 }),
     stamp: fc.record({ partition: fc.nat(65_535), epoch: whole, sequence: whole }),
     after: whole,
     origin: fc.stringMatching(/^[0-9a-f]{16}$/),
     serial: whole,
   })
-  .map((message) => (message.op === 'clear' ? { ...message, keys: message.keys.slice(0, 1) } : message))
+  .map((message) => {
+    const [first = '', second = ''] = message.keys
+    if (message.op === 'clear') return { ...message, keys: [first] }
+    return message.op === 'move' ? { ...message, keys: [first, second] } : message
+  })
 
 const example: Message = {
   op: 'delete',
@@ -126,7 +130,8 @@ describe('bytes that are no message', () => {
     ['a format of another version', 0, [2]],
     ['format 0', 0, [0]],
     ['op 0', 1, [0]],
-    ['an op of another version', 1, [4]],
+    ['a clear of two prefixes', 1, [3]],
+    ['an op of another version', 1, [7]],
     ['an epoch that is NaN', 4, float(Number.NaN)],
     ['an epoch that is infinite', 4, float(Number.POSITIVE_INFINITY)],
     ['an after that is negative', 12, float(-1)],
@@ -166,7 +171,9 @@ function expectWhole(message: Message): void {
     expect(Number.isSafeInteger(number) && number >= 0, `SEED=${seed}`).toBe(true)
   }
   expect(message.origin, `SEED=${seed}`).toMatch(/^[0-9a-f]{16}$/)
-  expect(['set', 'delete', 'clear'], `SEED=${seed}`).toContain(message.op)
+  expect(['set', 'delete', 'clear', 'move', 'expire-tags', 'delete-tags'], `SEED=${seed}`).toContain(
+    message.op,
+  )
   expect(
     message.keys.every((key) => typeof key === 'string' && key.isWellFormed()),
     `SEED=${seed}`,

@@ -34,14 +34,14 @@ function append(log: Log, unplaced: Unplaced): void {
 test('a log that is not there is missing, and begins at nought', () => {
   const log = openLog()
   expect(log.refresh()).toBe('missing')
-  log.begin(7, [])
+  log.begin(7, [], false)
   expect([log.refresh(), log.end]).toEqual(['whole', { epoch: 7, sequence: 0 }])
   expect(openLog().refresh()).toBe('whole')
 })
 
 test('what one appends another reads, each message where it said it would be', () => {
   const [log, other] = [openLog(), openLog()]
-  log.begin(1, [])
+  log.begin(1, [], false)
   other.refresh()
   const placed = log.place(mutation('key'))
   expect(placed.after).toBe(0)
@@ -56,7 +56,7 @@ test('what one appends another reads, each message where it said it would be', (
 
 test('since knows nothing of places where no message ended, nor beyond the end', () => {
   const log = openLog()
-  log.begin(1, [])
+  log.begin(1, [], false)
   append(log, mutation('key'))
   const { sequence } = log.end
   for (const place of [1, sequence - 1, sequence + 1]) expect(log.since(place), `${place}`).toBe(undefined)
@@ -65,7 +65,7 @@ test('since knows nothing of places where no message ended, nor beyond the end',
 
 test('a full log carries on at least half of what it may hold, and its sequences go on', () => {
   const log = openLog(4096)
-  log.begin(1, [])
+  log.begin(1, [], false)
   const ends = [0]
   for (let serial = 1; serial <= 1_000; serial++) {
     append(log, mutation('key', serial))
@@ -84,7 +84,7 @@ test('a full log carries on at least half of what it may hold, and its sequences
 
 test('a tail that is half a record is damage until it is whole', () => {
   const [log, other] = [openLog(), openLog()]
-  log.begin(1, [])
+  log.begin(1, [], false)
   append(log, mutation('first'))
   const before = readFileSync(path)
   append(log, mutation('second', 2))
@@ -101,7 +101,7 @@ test('a tail that is half a record is damage until it is whole', () => {
 
 test('a log that became shorter than it was known, zeros and foreign bytes are damage', () => {
   const log = openLog()
-  log.begin(1, [])
+  log.begin(1, [], false)
   append(log, mutation('key'))
   const whole = readFileSync(path)
   for (const tail of [Buffer.alloc(8), Buffer.alloc(4096), Buffer.from('something else'), whole]) {
@@ -118,21 +118,21 @@ test('a log that became shorter than it was known, zeros and foreign bytes are d
 
 test('a record of an earlier epoch that is appended to a later log is damage', () => {
   const log = openLog()
-  log.begin(1, [])
+  log.begin(1, [], false)
   const header = readFileSync(path).length
   append(log, mutation('key'))
   const record = readFileSync(path).subarray(header)
-  log.begin(2, [])
+  log.begin(2, [], false)
   appendFileSync(path, record)
   expect(openLog().refresh()).toBe('damaged')
 })
 
 test('a log of another boot is outlived, and stays so until a new one begins', () => {
-  openLog(4096, 'an earlier boot').begin(5, [{ prefix: 'a', epoch: 4, sequence: 9 }])
+  openLog(4096, 'an earlier boot').begin(5, [{ prefix: 'a', epoch: 4, sequence: 9 }], false)
   const log = openLog()
   expect([log.refresh(), log.refresh()]).toEqual(['outlived', 'outlived'])
   expect(log.marks).toEqual([{ prefix: 'a', epoch: 4, sequence: 9 }])
-  log.begin(6, log.marks)
+  log.begin(6, log.marks, false)
   expect(log.refresh()).toBe('whole')
 })
 
@@ -142,13 +142,13 @@ test('a link in the log’s place is no log, and is replaced, not written throug
   symlinkSync(target, path)
   const log = openLog()
   expect(log.refresh()).toBe('missing')
-  log.begin(1, [])
+  log.begin(1, [], false)
   expect([log.refresh(), readFileSync(target, 'utf8')]).toEqual(['whole', 'stays'])
 })
 
 test('a format of a later version is an error, not damage', () => {
   const log = openLog()
-  log.begin(1, [])
+  log.begin(1, [], false)
   const text = readFileSync(path)
   log.close()
   rmSync(path)
@@ -172,7 +172,7 @@ function frame(payload: Buffer): Buffer {
 
 test('marks: a clear leaves one, a wider one covers it, and what was swept is forgotten for good', () => {
   const log = openLog()
-  log.begin(1, [])
+  log.begin(1, [], false)
   append(log, mutation('a:b:', 1, 'clear'))
   append(log, mutation('c:', 2, 'clear'))
   append(log, mutation('a:', 3, 'clear'))
@@ -191,4 +191,46 @@ test('places are ordered by epoch, then by sequence', () => {
   expect(isBefore({ epoch: 2, sequence: 0 }, { epoch: 1, sequence: 9 })).toBe(false)
   expect(isBefore({ epoch: 1, sequence: 1 }, { epoch: 1, sequence: 1 })).toBe(false)
   expect(isBefore({ epoch: 1, sequence: 0 }, { epoch: 1, sequence: 1 })).toBe(true)
+})
+
+test('tags have an order of their own in the same file, and their last places are carried on', () => {
+  const log = openLog(4096)
+  log.begin(1, [], false)
+  append(log, mutation('key'))
+  append(log, mutation('app:users', 2, 'delete-tags'))
+  const deleted = log.stand(1)
+  append(log, mutation('other', 3))
+  const stood = log.stand(0)
+  expect(log.sinceStamp({ partition: 1, epoch: 1, sequence: 0 })?.map(({ serial }) => serial)).toEqual([2])
+  expect(
+    log.sinceStamp({ partition: 0, epoch: 1, sequence: 0 })?.map(({ serial, after }) => [serial, after]),
+  ).toEqual([
+    [1, 0],
+    [3, log.sinceStamp({ partition: 0, epoch: 1, sequence: 0 })?.[0]?.stamp.sequence],
+  ])
+  for (let at = 0; at < 200; at++) append(log, mutation('app:posts', at + 4, 'expire-tags'))
+  for (const reader of [log, openLog(4096)]) {
+    expect(reader.refresh()).toBe('whole')
+    expect(reader.tags.placesOf('app:users')).toEqual({ expired: undefined, deleted })
+    expect(reader.tags.placesOf('app:posts')).toEqual({ expired: reader.stand(1), deleted: undefined })
+    expect(reader.tags.floor).toEqual({ partition: 1, epoch: 1, sequence: 0 })
+    expect(reader.stand(0), 'keys stand where they stood').toEqual(stood)
+    expect(reader.sinceStamp(stood), 'and nothing of theirs was missed').toEqual([])
+    expect(reader.sinceStamp(deleted), 'of tags it no longer reaches back').toBeUndefined()
+  }
+})
+
+test('what is known of tags outlives a boot, and is lost with a log that cannot be read', () => {
+  const before = openLog(4096, 'an earlier boot')
+  before.begin(5, [], false)
+  append(before, mutation('app:users', 1, 'delete-tags'))
+  const deleted = before.stand(1)
+  const log = openLog()
+  expect(log.refresh()).toBe('outlived')
+  log.begin(6, log.marks, true)
+  expect(log.tags.placesOf('app:users')).toEqual({ expired: undefined, deleted })
+  expect(log.tags.floor.epoch, 'nothing was forgotten').toBe(5)
+  log.begin(7, [], false)
+  expect(log.tags.placesOf('app:users')).toEqual({ expired: undefined, deleted: undefined })
+  expect(log.tags.floor).toEqual({ partition: 1, epoch: 7, sequence: 0 })
 })

@@ -146,7 +146,7 @@ test('remaining times are whole milliseconds, nothing for ever, and 0 for no ent
 })
 
 test('a message without its place has it where the script puts it', () => {
-  const bytes = encodeUnplaced('delete', 'a:1:b', 9, { id: '0123456789abcdef', serial: 5 })
+  const bytes = encodeUnplaced('delete', ['a:1:b'], 9, { id: '0123456789abcdef', serial: 5 })
   const view = new DataView(bytes.buffer)
   view.setFloat64(4, 11, true)
   view.setFloat64(12, 21, true)
@@ -176,7 +176,7 @@ describe('echo', () => {
     for (const text of [
       '',
       'abc',
-      '\0abc\n16 1 1',
+      '\0abc\n17 1 1',
       '\0abc\n1 1',
       '\0abc\n1 1 x',
       '\0abc\n-1 1 1',

@@ -111,7 +111,7 @@ describe('flakyTier', () => {
     if (reading === undefined) throw new Error('a reading for each key')
     expect(await ledger.populate(write, reading.asOf)).toBe('stored')
     expect(await ledger.since(reading.asOf)).toEqual([])
-    expect(await ledger.probe('token')).toHaveLength(16)
+    expect(await ledger.probe('token')).toHaveLength(17)
     expect(tier.countOf('ledger.read')).toBe(1)
   })
 })

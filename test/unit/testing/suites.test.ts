@@ -328,7 +328,7 @@ function openLedger(
 ): () => Promise<LedgerUnderTest> {
   return async () => {
     const clock = new ManualClock()
-    const hub = new Hub({ clock, logMessages: 128, partitions })
+    const hub = new Hub({ clock, logMessages: 128, maxTags: 32, partitions })
     const bus = inProcessBus({ hub })
     return {
       ledger: breakIt(hub, hub),
@@ -336,12 +336,18 @@ function openLedger(
       bus,
       clock,
       logMessages: 128,
+      maxTags: 32,
       advance: (byMs) => clock.advance(byMs),
       settle: turn,
       reset: () => hub.reset(),
       close: () => bus.close(),
     }
   }
+}
+
+/** A ledger that commits in another way. */
+function committing(ledger: Ledger, commit: Ledger['commit']): Ledger {
+  return changed(ledger, { commit })
 }
 
 const nothing = new Uint8Array(0)
@@ -520,7 +526,7 @@ const ledgerMutants: [what: string, caughtBy: string, breakIt: (ledger: Ledger, 
       return changed(ledger, {
         commit: async (mutation, origin) => {
           const committed = await hub.commit(mutation, origin)
-          if (mutation.op === 'clear') return committed
+          if (mutation.op === 'clear' || mutation.op === 'tags') return committed
           const existed = written.has(mutation.key)
           if (mutation.op === 'set') written.add(mutation.key)
           else written.delete(mutation.key)
@@ -567,11 +573,11 @@ const ledgerMutants: [what: string, caughtBy: string, breakIt: (ledger: Ledger, 
     (ledger, hub) =>
       changed(ledger, {
         commit: async (mutation, origin) => {
-          const { existed } = await hub.commit(mutation, origin)
+          const committed = await hub.commit(mutation, origin)
           return {
-            existed,
+            ...committed,
             stamp:
-              mutation.op === 'clear'
+              mutation.op === 'clear' || mutation.op === 'tags'
                 ? ((await hub.probe('x'))[0] as Stamp)
                 : await knownAs(hub, mutation.key),
           }
@@ -635,6 +641,116 @@ const ledgerMutants: [what: string, caughtBy: string, breakIt: (ledger: Ledger, 
             entry,
             asOf: { ...asOf, epoch: 1_700_000_000_000_000 },
           })),
+      }),
+  ],
+  [
+    'adds over what is there',
+    'an add stores only',
+    (ledger, hub) =>
+      committing(ledger, (mutation, origin) =>
+        hub.commit(mutation.op === 'add' ? { ...mutation, op: 'set' } : mutation, origin),
+      ),
+  ],
+  [
+    'looks, then adds',
+    'of many adds of one key one stores',
+    (ledger, hub) =>
+      committing(ledger, async (mutation, origin) => {
+        if (mutation.op !== 'add' || hub.entries.has(mutation.key)) return hub.commit(mutation, origin)
+        await turn()
+        return hub.commit({ ...mutation, op: 'set' }, origin)
+      }),
+  ],
+  [
+    'swaps whatever is there',
+    'a swap stores only',
+    (ledger, hub) =>
+      committing(ledger, (mutation, origin) => {
+        if (mutation.op !== 'swap' || !hub.entries.has(mutation.key)) return hub.commit(mutation, origin)
+        return hub.commit({ ...mutation, op: 'set' }, origin)
+      }),
+  ],
+  [
+    'begins the life of a number anew',
+    'an increment adds to the digits',
+    (ledger, hub) =>
+      committing(ledger, async (mutation, origin) => {
+        const committed = await hub.commit(mutation, origin)
+        if (mutation.op === 'increment') hub.entries.touch(mutation.key, Infinity)
+        return committed
+      }),
+  ],
+  [
+    'touches what is not there',
+    'a touch gives a live entry',
+    (ledger, hub) =>
+      committing(ledger, async (mutation, origin) => ({
+        ...(await hub.commit(mutation, origin)),
+        ...(mutation.op === 'touch' ? { applied: true } : {}),
+      })),
+  ],
+  [
+    'copies instead of moving',
+    'a move takes bytes and remaining time along',
+    (ledger, hub) =>
+      committing(ledger, async (mutation, origin) => {
+        const entry = mutation.op === 'move' ? hub.entries.get(mutation.key) : undefined
+        const committed = await hub.commit(mutation, origin)
+        if (mutation.op === 'move' && entry !== undefined) hub.entries.store({ ...entry, key: mutation.key })
+        return committed
+      }),
+  ],
+  [
+    'takes a place for what did not apply',
+    'takes no place and rings nothing',
+    (ledger, hub) =>
+      committing(ledger, async (mutation, origin) => {
+        const committed = await hub.commit(mutation, origin)
+        if (!committed.applied && 'key' in mutation) {
+          await hub.commit({ op: 'delete', key: 'app:1:none' }, origin)
+        }
+        return committed
+      }),
+  ],
+  [
+    'orders tags among keys',
+    'takes one place in the tag partition',
+    (ledger, hub) =>
+      committing(ledger, (mutation, origin) =>
+        hub.commit(
+          mutation.op === 'tags' ? { op: 'delete', key: mutation.tags[0] as string } : mutation,
+          origin,
+        ),
+      ),
+  ],
+  [
+    'takes one kind of invalidation for the other',
+    'each kind by itself',
+    (ledger, hub) =>
+      committing(ledger, (mutation, origin) =>
+        hub.commit(mutation.op === 'tags' ? { ...mutation, how: 'delete' } : mutation, origin),
+      ),
+  ],
+  [
+    'forgets tags without saying so',
+    'raise the floor',
+    (ledger, hub) =>
+      changed(ledger, {
+        readTags: async (names) => {
+          const { floor, ...reading } = await hub.readTags(names)
+          return { ...reading, floor: { ...floor, sequence: 0 } }
+        },
+      }),
+  ],
+  [
+    'keeps the floor when all is lost',
+    'nothing is known of tags from before',
+    (ledger, hub) =>
+      changed(ledger, {
+        readTags: async (names) => {
+          const { floor, ...reading } = await hub.readTags(names)
+          return { ...reading, floor: { ...floor, epoch: 0 } }
+        },
       }),
   ],
   [
@@ -830,7 +946,7 @@ const busMutants: [what: string, caughtBy: string, breakIt: (bus: Bus, hub: Hub)
         ledger: changed(bus.ledger, {
           commit: (mutation, origin) =>
             bus.ledger.commit(
-              mutation.op === 'clear' ? mutation : { ...mutation, key: mutation.key.trim() },
+              'key' in mutation ? { ...mutation, key: mutation.key.trim() } : mutation,
               origin,
             ),
         }),
