@@ -596,12 +596,12 @@ export async function createTables(
   const dialect = sqlDialects[executor.dialect]
   const statements = tableStatements(dialect, checkTable(table), isVolatile)
   const missing: string[] = []
-  for (const [at, quoted] of Object.values(tablesOf(dialect, table)).entries()) {
+  for (const [name, quoted] of Object.entries(tablesOf(dialect, table))) {
     try {
       await executor.query(`SELECT 1 FROM ${quoted} WHERE 1 = 0`, [])
     } catch (error) {
       if (!isMissingTable(error)) throw error
-      missing.push(`${table}${['', '_partitions', '_log'][at]}`)
+      missing.push(name === 'entries' ? table : `${table}_${name}`)
     }
   }
   for (const statement of statements) {

@@ -16,7 +16,7 @@ function tierwheel(args: readonly string[], env: Record<string, string> = {}) {
   return { status, stdout, stderr }
 }
 
-test('the program runs by itself, and says what it is called for', () => {
+test('the program runs by itself, and says what it is called for', { timeout: 60_000 }, () => {
   expect(tierwheel([])).toMatchObject({
     status: 2,
     stdout: '',
@@ -31,12 +31,9 @@ describe.skipIf(!hasPostgres())('with a server', () => {
     const server = await PostgresServer.start()
     try {
       const env = { DATABASE_URL: `postgres://test:hunter2@127.0.0.1:${server.port}/postgres` }
-      const made = 'made shop\nmade shop_partitions\nmade shop_log\n'
-      expect(tierwheel(['createcachetable', '--table', 'shop'], env)).toEqual({
-        status: 0,
-        stdout: made,
-        stderr: '',
-      })
+      const first = tierwheel(['createcachetable', '--table', 'shop'], env)
+      expect(first).toMatchObject({ status: 0, stderr: '' })
+      expect(first.stdout).toMatch(/^made shop\nmade shop_partitions\nmade shop_log\n(made shop_\w+\n)*$/)
       expect(tierwheel(['createcachetable', '--table', 'shop'], env).stdout).toBe('shop is there already\n')
       await server.kill()
       const { status, stdout, stderr } = tierwheel(['createcachetable'], env)
