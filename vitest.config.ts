@@ -35,7 +35,8 @@ export default defineConfig({
           name: 'node',
           environment: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/runtimes/**'],
+          // Services are for `npm run test:services`, which installs what they need.
+          exclude: ['test/runtimes/**', ...(process.env.SERVICES === undefined ? ['test/services/**'] : [])],
         },
         plugins: process.env.MUTANT === undefined ? [] : [withoutGuard()],
       },

@@ -1,5 +1,5 @@
 // @ts-check
-/** Installs the packages of a folder that keeps its own, once per lockfile: bench/ and test/runtimes/. */
+/** Installs the packages of a folder that keeps its own, once per lockfile: bench/, test/runtimes/ and test/services/. */
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

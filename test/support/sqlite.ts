@@ -1,16 +1,19 @@
 // SQLite databases for tests: a file in a folder of its own, and one connection per handle, as processes have them.
 
 import { join } from 'node:path'
-import { DatabaseSync } from '@photostructure/sqlite'
+import * as stand from '@photostructure/sqlite'
 import { type SqlExecutor, sqliteExecutor } from '../../src/tiers/sql.ts'
 import { makeFolder, removeFolder } from './folder.ts'
+
+/** `node:sqlite` where this Node has it, and else the package that stands in for it. */
+const { DatabaseSync } = (process.getBuiltinModule('node:sqlite') as typeof stand | undefined) ?? stand
 
 /** A database file and the connections to it. */
 export class SqliteFile {
   readonly #folder = makeFolder()
   readonly #open: { close(): unknown }[] = []
 
-  /** One more connection. The package is `node:sqlite` for versions of Node that have none. */
+  /** One more connection. */
   connect(): SqlExecutor {
     const database = new DatabaseSync(join(this.#folder, 'cache.db'), { timeout: 50 })
     database.exec('PRAGMA journal_mode = WAL')

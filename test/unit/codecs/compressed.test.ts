@@ -78,8 +78,11 @@ test.each<[CompressedCodecOptions | Record<string, unknown>, string]>([
   expect(() => compressedCodec(jsonCodec(), options as CompressedCodecOptions)).toThrow(message)
 })
 
-test.skipIf(algorithmsHere().includes('zstd'))('zstd is refused where the runtime has none', () => {
-  expect(() => compressedCodec(jsonCodec(), { algorithm: 'zstd' })).toThrow(
-    expect.objectContaining({ code: 'CACHE_NOT_SUPPORTED' }),
-  )
-})
+// With it there is nothing to refuse.
+if (!algorithmsHere().includes('zstd')) {
+  test('zstd is refused where the runtime has none', () => {
+    expect(() => compressedCodec(jsonCodec(), { algorithm: 'zstd' })).toThrow(
+      expect.objectContaining({ code: 'CACHE_NOT_SUPPORTED' }),
+    )
+  })
+}
