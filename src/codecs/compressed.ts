@@ -76,7 +76,7 @@ const algorithms: readonly Algorithm[] = [deflate(), brotli(), zstd()].flatMap((
 /**
  * A codec that makes the bytes of another one smaller, where they are long enough to be worth it and where it helps.
  *
- * It runs where the value is encoded, on the thread of the caller: some 10 to 20 ms for a megabyte with deflate.
+ * It runs where the value is encoded, on the thread of the caller: some 13 ms for a megabyte of JSON with deflate.
  *
  * @param codec - What turns values into bytes.
  * @throws TypeError or RangeError naming the option; CacheError `CACHE_NOT_SUPPORTED` for `zstd` where the runtime has

@@ -3,7 +3,6 @@
 // The first byte of the encoded value is its form:
 //
 //    byte  form     what follows
-//    0x20  integer  decimal digits, as in JSON's form, so that tiers can count in place
 //    0x01  plain    MessagePack
 //    0x02  tagged   MessagePack in which {"$": [kind, …]} stands for a value that it has no form for (tagged.ts)
 //
@@ -27,7 +26,6 @@ import {
   untagged,
 } from './tagged.ts'
 
-const INTEGER = 0x20
 const PLAIN = 0x01
 const TAGGED = 0x02
 
@@ -67,7 +65,6 @@ export interface MsgpackrCodecOptions {
 export function msgpackrCodec(options: MsgpackrCodecOptions): Codec {
   checkNames(options, ['msgpackr'], 'msgpackrCodec')
   const packer = packerOf(options.msgpackr)
-  const decoder = new TextDecoder()
 
   return {
     id: 2,
@@ -76,7 +73,6 @@ export function msgpackrCodec(options: MsgpackrCodecOptions): Codec {
     encode(value: unknown): Uint8Array {
       let walk: TaggedForm | undefined
       try {
-        if (Number.isSafeInteger(value) && !Object.is(value, -0)) return new TextEncoder().encode(` ${value}`)
         if (isPlain(value, notation)) return formed(PLAIN, packer.pack(value))
         walk = new TaggedForm(notation)
         const tree = walk.of(value)
@@ -89,8 +85,6 @@ export function msgpackrCodec(options: MsgpackrCodecOptions): Codec {
     decode(bytes: Uint8Array): unknown {
       try {
         switch (bytes[0]) {
-          case INTEGER:
-            return integerIn(decoder.decode(bytes.subarray(1, 20)), bytes.length - 1)
           case PLAIN:
           case TAGGED: {
             const packed = bytes.subarray(1)
@@ -115,13 +109,6 @@ function formed(form: number, packed: Uint8Array): Uint8Array {
   bytes[0] = form
   bytes.set(packed, 1)
   return bytes
-}
-
-function integerIn(digits: string, length: number): number {
-  const value = Number(digits)
-  const isInteger = /^(0|-?[1-9]\d*)$/.test(digits) && digits.length === length && Number.isSafeInteger(value)
-  if (!isInteger) throw new Refusal('they are no integer')
-  return value
 }
 
 /** Bytes inside a value as memory of its own: msgpackr hands out views of what it read. */

@@ -38,16 +38,6 @@ describe('values', () => {
     expect(back.scan.buffer.byteLength).toBe(3)
   })
 
-  test('an integer is decimal digits behind one byte, so that tiers can count', () => {
-    for (const value of [0, 7, -12, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]) {
-      expect(new TextDecoder().decode(codec.encode(value))).toBe(` ${value}`)
-      expect(codec.decode(codec.encode(value))).toBe(value)
-    }
-    for (const digits of ['', '-0', '01', '1.5', '1e3', '9007199254740992', '1 ', '1'.repeat(40)]) {
-      expect(refusalOf([0x20, ...Buffer.from(digits)]), digits).toContain('no integer')
-    }
-  })
-
   test('functions and cycles are refused by their place', () => {
     const cycle: { self?: unknown } = {}
     cycle.self = [cycle]
