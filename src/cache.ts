@@ -117,6 +117,7 @@ export interface CacheParts {
   readonly events: Events
   readonly scope: KeyScope
   readonly prefix: string
+  readonly version: KeyVersion
   readonly defaults: ResolvedCall
   readonly l1: { readonly size: number; readonly bytes: number; stats(): L1Stats } | undefined
   tiers(): TierStats[]
@@ -137,6 +138,7 @@ export class Cache<V = unknown> {
   readonly #events: Events
   readonly #scope: KeyScope
   readonly #prefix: string
+  readonly #version: KeyVersion
   readonly #defaults: ResolvedCall
   readonly #parts: CacheParts
 
@@ -149,6 +151,7 @@ export class Cache<V = unknown> {
     this.#events = parts.events
     this.#scope = parts.scope
     this.#prefix = parts.prefix
+    this.#version = parts.version
     this.#defaults = parts.defaults
     this.#parts = parts
     const { l1 } = parts
@@ -236,6 +239,96 @@ export class Cache<V = unknown> {
    */
   async delete(key: Key, options?: KeyOptions): Promise<boolean> {
     return this.#coordinator.delete(key, this.#scopeOf(options))
+  }
+
+  /**
+   * Stores `value` if the key has no fresh value. Decided by whoever orders, so of several processes at most one
+   * stores.
+   *
+   * @returns Whether it was absent. With a ttl of 0 nothing is stored all the same.
+   * @throws As `set`; CacheError `CACHE_NOT_SUPPORTED` where a bus without a tier orders: it keeps no entries. So do
+   *   all mutations that depend on what is there.
+   */
+  async add(key: Key, value: V, options?: CallOptions): Promise<boolean> {
+    const call = resolveCall(this.#defaults, options)
+    return this.#coordinator.add(key, this.#scopeOf(options), value, call)
+  }
+
+  /**
+   * Gives the entry of `key` a new `ttl` from now on: the call's, or the cache's. A ttl of 0 removes it.
+   *
+   * @returns Whether there was a fresh entry; one whose ttl is over is not brought back.
+   */
+  async touch(key: Key, options?: CallOptions): Promise<boolean> {
+    const call = resolveCall(this.#defaults, options)
+    return this.#coordinator.touch(key, this.#scopeOf(options), call)
+  }
+
+  /**
+   * Adds `delta` to the integer under `key`, in one step wherever it is stored. Its times stay as they are.
+   *
+   * @param delta - A safe integer, which may be negative.
+   * @returns The sum.
+   * @throws CacheError `CACHE_NOT_FOUND` when the key has no fresh entry; it is never created. TypeError when the value
+   *   is not a safe integer, RangeError when the sum is none; the value stays.
+   */
+  async incr(key: Key, delta: number = 1, options?: KeyOptions): Promise<number> {
+    checkDelta(delta)
+    return this.#coordinator.increment(key, this.#scopeOf(options), delta)
+  }
+
+  /** As `incr`, with `-delta`. It may fall below zero. */
+  async decr(key: Key, delta: number = 1, options?: KeyOptions): Promise<number> {
+    checkDelta(delta)
+    return this.incr(key, -delta, options)
+  }
+
+  /**
+   * Puts the entry of `key` under the version `delta` higher, in place of what is there, and keeps its times. The old
+   * version is gone.
+   *
+   * @param options - `version` is the one it has now; that one, or the cache's, must be a whole number.
+   * @returns The new version.
+   * @throws CacheError `CACHE_NOT_FOUND` when that version of the key has no fresh entry.
+   */
+  async incrVersion(key: Key, delta: number = 1, options?: KeyOptions): Promise<number> {
+    checkDelta(delta)
+    const scope = this.#scopeOf(options)
+    const version = wholeVersion(options?.version ?? this.#version)
+    if (delta === 0) throw new RangeError('delta: 0 would leave the entry where it is')
+    await this.#coordinator.move(key, scope, this.#scopeOf({ version: version + delta }))
+    return version + delta
+  }
+
+  /** As `incrVersion`, with `-delta`; no version is below 0. */
+  async decrVersion(key: Key, delta: number = 1, options?: KeyOptions): Promise<number> {
+    checkDelta(delta)
+    return this.incrVersion(key, -delta, options)
+  }
+
+  /**
+   * For how many milliseconds the entry of `key` is fresh yet.
+   *
+   * @returns `null` for ever, `undefined` when there is no fresh entry.
+   */
+  async ttl(key: Key, options?: KeyOptions): Promise<number | null | undefined> {
+    const freshMs = await this.#coordinator.freshMs(key, this.#scopeOf(options))
+    return freshMs === Number.POSITIVE_INFINITY ? null : freshMs
+  }
+
+  /** Returns the fresh value for `key` and removes it; of several who pull at most one gets it. `undefined` without. */
+  async pull<T extends V = V>(key: Key, options?: KeyOptions): Promise<T | undefined> {
+    return this.#coordinator.take(key, this.#scopeOf(options)) as Promise<T | undefined>
+  }
+
+  /**
+   * Ends the `ttl` of an entry, everywhere: `get` has nothing any more, and `getOrSet` may use the value for as long as
+   * the stale windows allow it from now on. Without stale windows it is removed.
+   *
+   * @returns Whether there was a fresh entry.
+   */
+  async expire(key: Key, options?: KeyOptions): Promise<boolean> {
+    return this.#coordinator.expire(key, this.#scopeOf(options))
   }
 
   /** Whether `get` would find a value; costs as much. */
@@ -393,6 +486,21 @@ export class Cache<V = unknown> {
   #scopeOf(options: KeyOptions | undefined): KeyScope {
     if (options === undefined) return this.#scope
     if (typeof options !== 'object' || options === null) checkNames(options, ['version'], 'options')
-    return options.version === undefined ? this.#scope : keyScope(this.#prefix, options.version)
+    if (options.version === undefined) return this.#scope
+    // L1 knows the entries of the cache's own version by their bare keys, so that version must be this very scope.
+    const scope = keyScope(this.#prefix, options.version)
+    return scope.text === this.#scope.text ? this.#scope : scope
   }
+}
+
+function checkDelta(delta: unknown): asserts delta is number {
+  if (Number.isSafeInteger(delta)) return
+  throw new TypeError(`delta: ${describe(delta)} is not a safe integer`)
+}
+
+/** @throws TypeError when a version cannot be counted on from. */
+function wholeVersion(version: KeyVersion): number {
+  const number = Number(version)
+  if (Number.isSafeInteger(number) && String(number) === String(version)) return number
+  throw new TypeError(`version: ${describe(version)} is not a whole number, so there is none after it`)
 }

@@ -268,6 +268,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     events,
     scope,
     prefix,
+    version: options.version ?? 1,
     defaults,
     l1,
     tiers: () =>

@@ -15,7 +15,7 @@ export type { Key, KeyVersion } from './key.ts'
 export type { L1Stats } from './l1/l1.ts'
 export { cached, invalidates, type WrapOptions, type Wrapped } from './memoize.ts'
 export type { Message, MessageOp } from './message.ts'
-export type { CacheEventName, CacheEvents, Level } from './metrics/events.ts'
+export type { CacheEventName, CacheEvents, Level, MutationOp } from './metrics/events.ts'
 export type {
   CallOptions,
   LifetimeOptions,

@@ -11,6 +11,13 @@ export interface Codec {
    * 4 compressed, 5 encrypted); take 64 or more for yours.
    */
   readonly id: number
+  /**
+   * Whether its bytes hide the values. Safe integers are stored as digits, without a codec, so that a backend can add
+   * to them; a codec with `true` here gets them like everything else, and an addition costs it a compare-and-set.
+   *
+   * @defaultValue `false`
+   */
+  readonly isSecret?: boolean
   /** Short stable name used in errors and events, such as `json`. */
   readonly name: string
 

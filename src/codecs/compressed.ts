@@ -95,6 +95,7 @@ export function compressedCodec(codec: Codec, options: CompressedCodecOptions = 
 
   return {
     id: 4,
+    isSecret: codec.isSecret === true,
     name: 'compressed',
 
     encode(value: unknown): Uint8Array {

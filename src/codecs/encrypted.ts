@@ -58,6 +58,7 @@ export function encryptedCodec(codec: Codec, options: EncryptedCodecOptions): Co
 
   return {
     id: 5,
+    isSecret: true,
     name: 'encrypted',
 
     encode(value: unknown): Uint8Array {

@@ -16,13 +16,15 @@ import { type Lifetime, shortened, staleMsOf } from '../entry.ts'
 import { CacheError } from '../errors.ts'
 import { checkKey, type Key, type KeyScope, l1KeyOf, partitionTextOf, storedKey } from '../key.ts'
 import type { Message } from '../message.ts'
-import type { Events, Level } from '../metrics/events.ts'
+import type { Events, Level, MutationOp } from '../metrics/events.ts'
 import type { ResolvedCall, Skip } from '../options.ts'
 import type { Random } from '../random.ts'
 import { partitionOf, type Stamp } from '../stamp.ts'
 import type { Mutation } from '../tiers/ledger.ts'
+import { Alone } from './alone.ts'
 import type { Authority } from './authority.ts'
 import { Batch, type BulkLoader } from './batch.ts'
+import { type Commit, Conditions, type Decided } from './conditions.ts'
 import type { Copies } from './copies.ts'
 import type { Doubts } from './doubts.ts'
 import { encodeEntry } from './envelope.ts'
@@ -44,7 +46,7 @@ import { type Loader, timeoutOf } from './loading.ts'
 import { Marks } from './marks.ts'
 import { isDue, noteOf } from './renewal.ts'
 import { type Flight, SingleFlight } from './single-flight.ts'
-import type { Following, Outcome, TierStack } from './tier-stack.ts'
+import { type Following, followingOf, type Outcome, type TierStack } from './tier-stack.ts'
 import { LATE, within } from './waiting.ts'
 
 /** What the coordinator works with, all wired. */
@@ -76,6 +78,14 @@ export interface CoordinatorParts {
   readonly waitUntil: ((work: Promise<unknown>) => void) | undefined
 }
 
+/** What a conditional mutation does where L1 is all there is, and where somebody orders. */
+interface DecideSteps<T> {
+  alone(): T
+  ask(commit: Commit): Promise<Decided<T>>
+  /** Puts the value into L1 when it applied; without it the key is gone there. */
+  install?(stamp: Stamp | undefined): void
+}
+
 /** Each is a number; a commit that has not taken effect after so many later failures will not. */
 const MOST_UNSETTLED = 4_096
 
@@ -99,6 +109,8 @@ export class Coordinator implements InboundTarget {
 
   readonly #marks = new Marks()
   readonly #filling: Filling
+  readonly #conditions: Conditions
+  readonly #alone: Alone
   readonly #reads: SingleFlight
   readonly #flights: SingleFlight<SearchNote>
   readonly #failures: Failures
@@ -134,6 +146,8 @@ export class Coordinator implements InboundTarget {
       slots: new LoadSlots(parts.maxLoads),
       heard: (stored) => this.#heard(stored),
     })
+    this.#conditions = new Conditions(parts.stack, parts.codec)
+    this.#alone = new Alone(parts.copies)
     const joinableMs = parts.bus === undefined ? Number.POSITIVE_INFINITY : parts.leaseMs
     this.#reads = new SingleFlight(parts.clock, joinableMs)
     this.#flights = new SingleFlight(parts.clock, joinableMs)
@@ -350,6 +364,85 @@ export class Coordinator implements InboundTarget {
   /** Removes `key` everywhere. Resolves to whether there was a live entry, as far as anyone here can tell. */
   delete(key: Key, scope: KeyScope): Promise<boolean> {
     return this.#delete(this.#subject(key, scope))
+  }
+
+  /** Stores `value` if there is no fresh one. */
+  add(key: Key, scope: KeyScope, value: unknown, call: ResolvedCall): Promise<boolean> {
+    const { subject, lifetime: named } = this.check(key, scope, value, call)
+    const lifetime = shortened(named, call.jitter, () => this.#random.next())
+    return this.#decide<boolean>('add', [subject], {
+      alone: () => this.#alone.add(subject, value, lifetime),
+      ask: (commit) => this.#conditions.add(subject, value, lifetime, commit),
+      install: (stamp) => {
+        if (lifetime.ttlMs === 0) return
+        const note = noteOf(call.refreshAhead, lifetime.ttlMs, undefined, undefined)
+        this.#copies.keep(subject.l1Key, value, lifetime, stamp, note)
+      },
+    })
+  }
+
+  /** Gives a fresh entry another ttl. Resolves to whether there was one. */
+  touch(key: Key, scope: KeyScope, call: ResolvedCall): Promise<boolean> {
+    const subject = this.#subject(key, scope)
+    const lifetime = lifetimeOf(call)
+    return this.#decide<boolean>('touch', [subject], {
+      alone: () => this.#alone.touch(subject, lifetime),
+      ask: (commit) => this.#conditions.touch(subject, lifetime, commit),
+    })
+  }
+
+  /** Adds to a fresh integer. Resolves to the sum. */
+  increment(key: Key, scope: KeyScope, delta: number): Promise<number> {
+    const subject = this.#subject(key, scope)
+    return this.#decide<number>('increment', [subject], {
+      alone: () => this.#alone.increment(subject, delta),
+      ask: (commit) => this.#conditions.increment(subject, delta, commit),
+    })
+  }
+
+  /** Removes a fresh entry. Resolves to its value, or `undefined`. */
+  take(key: Key, scope: KeyScope): Promise<unknown> {
+    const subject = this.#subject(key, scope)
+    return this.#decide<unknown>('delete', [subject], {
+      alone: () => this.#alone.take(subject),
+      ask: (commit) => this.#conditions.take(subject, commit),
+    })
+  }
+
+  /** Makes a fresh entry stale. Resolves to whether there was one. */
+  expire(key: Key, scope: KeyScope): Promise<boolean> {
+    const subject = this.#subject(key, scope)
+    return this.#decide<boolean>('expire', [subject], {
+      alone: () => this.#alone.expire(subject),
+      ask: (commit) => this.#conditions.expire(subject, commit),
+    })
+  }
+
+  /** Puts a fresh entry under another version of its key. */
+  async move(key: Key, scope: KeyScope, to: KeyScope): Promise<void> {
+    const subject = this.#subject(key, scope)
+    const target = this.#subject(key, to)
+    await this.#decide<unknown>('move', [subject, target], {
+      alone: () => this.#alone.move(subject, target),
+      ask: (commit) => this.#conditions.move(subject, target, commit),
+    })
+  }
+
+  /** For how long the entry of `key` is fresh yet; `undefined` when it is not. */
+  async freshMs(key: Key, scope: KeyScope): Promise<number | undefined> {
+    const subject = this.#subject(key, scope)
+    const tried = new Set<string>()
+    for (
+      let before = this.#beforeReading([subject], tried);
+      before !== undefined;
+      before = this.#beforeReading([subject], tried)
+    ) {
+      await before
+    }
+    const held = this.#copies.held(subject.l1Key)
+    if (held !== undefined && held.staleForMs < 0) return -held.staleForMs
+    const view = this.#isAlone ? undefined : await this.#read(subject, undefined)
+    return view !== undefined && view.freshMs > 0 ? view.freshMs : undefined
   }
 
   /** Removes every entry of this cache, in all versions. */
@@ -639,6 +732,87 @@ export class Coordinator implements InboundTarget {
     return existed
   }
 
+  /**
+   * A mutation that depends on what is there: the steps of `#mutate`, with a look and as many attempts as it takes in
+   * place of one commit. It cannot be said again later, as its answer is what was asked for.
+   */
+  async #decide<T>(op: MutationOp, subjects: readonly Subject[], steps: DecideSteps<T>): Promise<T> {
+    if (this.#isAlone) {
+      for (const { stored } of subjects) this.#overtake(stored)
+      const result = steps.alone()
+      if (result !== false && result !== undefined) this.#committed(op, subjects[0]?.key)
+      return result
+    }
+    // Before anything is asked: a part that refuses what it was never able to do has not failed.
+    if (!this.#stack.canDecide) {
+      throw new CacheError(
+        'CACHE_NOT_SUPPORTED',
+        `${op}: a bus orders the mutations of this cache and keeps no entries, so none can depend on what is there. Give the cache a tier over the same backend`,
+        { key: subjects[0]?.key },
+      )
+    }
+    const turns = subjects.map(({ stored }) => this.#marks.mutate(stored))
+    for (const { l1Key, stored } of subjects) {
+      this.#flights.forget(stored)
+      this.#reads.forget(stored)
+      this.#failures.forget(stored)
+      this.#copies.hide(l1Key)
+    }
+    const isLatest = (): boolean => turns.every((turn) => turn.isLatest())
+    let serial = 0
+    let lost: unknown
+    const commit = async (mutation: Mutation): Promise<Outcome> => {
+      serial = ++this.#serial
+      try {
+        return await this.#commit(mutation, serial)
+      } catch (error) {
+        lost = error
+        throw error
+      }
+    }
+    let isInstalled = false
+    const decided = await this.#working(async () => {
+      try {
+        for (const turn of turns) await turn.ready
+        for (const { stored } of subjects) await this.#overcomeDoubt(stored, commit)
+        const { result, outcome, mutation } = await steps.ask(commit)
+        if (outcome === undefined || mutation === undefined) return { result, isApplied: false }
+        const { stamp } = outcome
+        for (const { stored } of subjects) {
+          this.#doubts.lift(stored, serial)
+          if (stamp !== undefined) this.#copies.note(stored, stamp)
+        }
+        for (const following of followingOf(mutation)) await this.#stack.follow(following, stamp)
+        if (steps.install !== undefined && isLatest()) {
+          steps.install(stamp)
+          isInstalled = true
+        }
+        return { result, isApplied: true }
+      } catch (error) {
+        // Only what was asked of whoever orders can be unknown; the rest was refused before.
+        if (error === lost) {
+          for (const { stored } of subjects) {
+            this.#doubts.add(stored, serial)
+            await this.#stack.follow({ op: 'delete', key: stored }, undefined)
+          }
+        }
+        throw error
+      } finally {
+        if (!isInstalled) for (const { l1Key } of subjects) this.#copies.drop(l1Key)
+        for (const turn of turns) turn.end()
+      }
+    })
+    if (decided.isApplied) this.#committed(op, subjects[0]?.key)
+    return decided.result
+  }
+
+  /** Says again, as a removal, what was not taken; what is there may be from before it. */
+  async #overcomeDoubt(stored: string, commit: Commit): Promise<void> {
+    if (!this.#doubts.has(stored)) return
+    await commit({ op: 'delete', key: stored })
+    this.#doubts.lift(stored, this.#serial)
+  }
+
   /** Something newer than every load of this key under way exists. */
   #overtake(stored: string): void {
     this.#marks.overtake(stored)
@@ -657,7 +831,7 @@ export class Coordinator implements InboundTarget {
     }
   }
 
-  #committed(op: 'set' | 'delete' | 'clear', key: Key | undefined): void {
+  #committed(op: MutationOp, key: Key | undefined): void {
     if (this.#events.hears('mutation.committed')) this.#events.tell('mutation.committed', { op, key })
   }
 

@@ -32,6 +32,9 @@ export interface Note {
 export interface HeldValue {
   readonly value: unknown
   readonly staleForMs: number
+  /** By the cache's clock; `Infinity` for ever. */
+  readonly freshUntil: number
+  readonly usableUntil: number
   readonly note: Note | undefined
 }
 
@@ -90,8 +93,10 @@ export class Copies {
     const answer = l1.glance(l1Key, now)
     if (answer < 0 || (answer & STATE_BITS) === SUSPECT) return undefined
     const note = l1.noteAt(answer) as Note | undefined
-    const freshUntil = l1.timesAt(answer).freshUntil + (note?.aheadMs ?? 0)
-    return { value: l1.valueAt(answer), staleForMs: now - freshUntil, note }
+    const times = l1.timesAt(answer)
+    const freshUntil = times.freshUntil + (note?.aheadMs ?? 0)
+    const { usableUntil } = times
+    return { value: l1.valueAt(answer), staleForMs: now - freshUntil, freshUntil, usableUntil, note }
   }
 
   /**

@@ -37,6 +37,8 @@ export interface Found {
   readonly freshMs: number
   /** How long it may still be used at all. */
   readonly usableMs: number
+  /** How much of that is stale time. */
+  readonly staleMs: number
   /** The stored form, for copies. */
   readonly bytes: Uint8Array
 }
@@ -126,6 +128,22 @@ export class TierStack {
       )
     }
     return readings
+  }
+
+  /**
+   * What whoever decides mutations has under a key: the authority, or without one the farthest tier.
+   *
+   * @throws CacheError `CACHE_TIER_FAILED`: that nothing can be seen is not that nothing is there.
+   */
+  async look(key: Key, stored: string): Promise<Found | undefined> {
+    const depth = this.#decidingDepth
+    const level = depth === undefined ? undefined : this.levels[depth]
+    if (depth === undefined || level === undefined) return undefined
+    const ledger = this.#authority?.ledger
+    const entry = await level.guard.demand('read', async () =>
+      ledger === undefined ? level.tier.get(stored) : (await ledger.read([stored]))[0]?.entry,
+    )
+    return this.#open(key, stored, entry, level, depth)
   }
 
   /** Copies an entry into the tiers nearer than where it was found. Failures are events. */
@@ -232,6 +250,16 @@ export class TierStack {
     if (failed !== undefined) throw failed.reason
   }
 
+  /** Whether whoever decides mutations keeps entries, so that one can depend on what is there. */
+  get canDecide(): boolean {
+    return this.#decidingDepth !== undefined
+  }
+
+  get #decidingDepth(): number | undefined {
+    if (this.#authority !== undefined) return this.#authority.depth
+    return this.levels.length === 0 ? undefined : this.levels.length - 1
+  }
+
   /** How many tiers, from the nearest, hold copies of what an authority orders. */
   get #copies(): number {
     return this.#authority === undefined ? 0 : (this.#authority.depth ?? this.levels.length)
@@ -295,7 +323,7 @@ export class TierStack {
     try {
       const { value, staleMs } = decodeEnvelope(this.#codec, entry.bytes)
       const { freshMs, usableMs } = remainingTimes(entry.remainingMs, staleMs)
-      return { value, level: level.tier.name, depth, freshMs, usableMs, bytes: entry.bytes }
+      return { value, level: level.tier.name, depth, freshMs, usableMs, staleMs, bytes: entry.bytes }
     } catch (error) {
       if (this.#events.hears('entry.undecodable')) {
         this.#events.tell('entry.undecodable', { key, tier: level.tier.name, error: error as CacheError })

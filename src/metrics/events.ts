@@ -9,6 +9,9 @@ import type { Key } from '../key.ts'
 /** Where an answer came from: `l1`, or the name of a tier. */
 export type Level = string
 
+/** What a mutation did. */
+export type MutationOp = 'set' | 'add' | 'touch' | 'increment' | 'expire' | 'move' | 'delete' | 'clear'
+
 /** Name and payload of every event. */
 export interface CacheEvents {
   /** A value was found. `stale` when it was past its ttl. */
@@ -31,8 +34,8 @@ export interface CacheEvents {
   'load.outwaited': { key: Key; waitedMs: number }
   /** A refresh began behind an answer: that one was stale, or `ahead` of the end of its ttl. */
   'refresh.started': { key: Key; reason: 'stale' | 'ahead' }
-  /** A set, delete or clear was taken by the authority. */
-  'mutation.committed': { op: 'set' | 'delete' | 'clear'; key: Key | undefined }
+  /** A mutation was taken by the authority; one that did not apply is none. */
+  'mutation.committed': { op: MutationOp; key: Key | undefined }
   /** A tier failed or did not answer in time. Reads took it for a miss. */
   'tier.failed': { tier: string; operation: string; error: CacheError }
   /** The bus began to listen, or does so again; until then copies are not used. */

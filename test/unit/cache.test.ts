@@ -105,6 +105,17 @@ describe.each(arrangements)('a cache: $name', (arrangement) => {
     expect(await cache.get('a', { version: 2 })).toBeUndefined()
   })
 
+  test('a key of the cache’s own version is one key, whether the version is named or not', async () => {
+    const { cache } = await opened(arrangement)
+    await cache.set('a', 'first')
+    await cache.set('a', 'second', { version: 1 })
+    expect(await cache.get('a')).toBe('second')
+    await cache.set('a', 'third')
+    expect(await cache.get('a', { version: '1' })).toBe('third')
+    await cache.delete('a', { version: 1 })
+    expect(await cache.get('a')).toBeUndefined()
+  })
+
   test('getMany answers in the order of the keys, setMany stores all', async () => {
     const { cache } = await opened(arrangement)
     expect(

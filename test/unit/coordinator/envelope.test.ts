@@ -19,6 +19,30 @@ describe('the envelope', () => {
     )
   })
 
+  test('of an integer has digits that a backend can add to, and a checksum of the header alone', () => {
+    const bytes = encodeEnvelope(text, -42, 0)
+    expect(hex(bytes)).toBe('01 00 00 00 f5 53 0a 19 00 00 00 00 00 00 00 00 2d 34 32')
+    bytes[17] = 0x39
+    expect(decodeEnvelope(text, bytes).value).toBe(-92)
+    for (const value of [0, 7, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]) {
+      expect(decodeEnvelope(text, encodeEnvelope(text, value, 5))).toEqual({ value, staleMs: 5 })
+    }
+    for (const value of [-0, 0.5, 2 ** 53, Number.NaN])
+      expect(encodeEnvelope(text, value, 0)[1]).toBe(text.id)
+    const wrong = encodeEnvelope(text, 12, 0)
+    for (const first of [0x30, 0x2d, 0x20, 0x61]) {
+      wrong[16] = first
+      if (first === 0x2d) continue
+      expect(() => decodeEnvelope(text, wrong)).toThrow(/its integer is none/)
+    }
+  })
+
+  test('of a codec that hides its values has no digits in the clear, and none are believed', () => {
+    const secret: Codec = { ...text, isSecret: true }
+    expect(encodeEnvelope(secret, 42, 0)[1]).toBe(text.id)
+    expect(() => decodeEnvelope(secret, encodeEnvelope(text, 42, 0))).toThrow(/codec 0 wrote it/)
+  })
+
   test('gives back value and stale time', () => {
     expect(decodeEnvelope(text, encodeEnvelope(text, 'value', 0))).toEqual({ value: 'value', staleMs: 0 })
     expect(decodeEnvelope(text, encodeEnvelope(text, '', Number.POSITIVE_INFINITY)).staleMs).toBe(
