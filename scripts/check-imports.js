@@ -33,7 +33,8 @@ const doors = {
   ],
   cache: ['base', 'metrics', 'codecs', 'core', 'l1', 'backends', 'tiers', 'bus', 'coordinator'],
   http: ['base', 'cache'],
-  django: ['base', 'cache'],
+  // Its settings name backends by words, so here tiers and buses are made.
+  django: ['base', 'cache', 'codecs/codec', 'tiers/tier', 'tiers/file', 'bus/bus', 'bus/file'],
   fragments: ['base', 'cache'],
   cli: ['base', 'cache', 'metrics', 'tiers/sql'],
   testing: ['base', 'core', 'tiers/tier', 'tiers/ledger', 'bus/bus', 'bus/message', 'codecs/codec'],

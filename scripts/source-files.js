@@ -107,6 +107,7 @@ const nodeFiles = [
   /^backends\/(?!(entries|hub|(redis|sql)-[a-z]+)\.ts$)/,
   /^cli\//,
   /^metrics\/diagnostics/,
+  /^django\//,
   /^http\/adapters\/(?!(fetch|h3|hono)\.ts$)/,
 ]
 

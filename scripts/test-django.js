@@ -1,0 +1,19 @@
+// @ts-check
+/**
+ * `npm run test:django`: Django's behaviours on every backend, and its script of calls. The last lines say how many
+ * behaviours hold where.
+ */
+import { build } from './build.js'
+import { binOf, countsIn, runNode } from './run-command.js'
+
+let ok = false
+if (await build()) {
+  const { output } = await runNode([binOf('vitest'), 'run', 'test/django'], { show: true })
+  const lines = output.match(/^.*: \d+ of \d+ behaviours hold.*$/gm) ?? []
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one
+  for (const line of lines) console.log(line.replace(/\u001b\[\d+m/g, ''))
+  const { failed, passed, skipped } = countsIn(output)
+  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
+  ok = failed === 0 && passed > 0
+}
+process.exitCode = ok ? 0 : 1
