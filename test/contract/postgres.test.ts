@@ -6,7 +6,7 @@ import { postgresExecutor } from '../../src/tiers/sql.ts'
 import { hasPostgres, PostgresServer } from '../support/postgres-server.ts'
 import { openBuses, openLedger, openTier, type SqlBackend } from '../support/sql-contract.ts'
 
-vi.setConfig({ maxConcurrency: 15, testTimeout: 20_000, hookTimeout: 30_000 })
+vi.setConfig({ maxConcurrency: 10, testTimeout: 120_000, hookTimeout: 120_000 })
 const sideBySide: Runner = { describe, test: test.concurrent as Runner['test'] }
 
 describe.skipIf(!hasPostgres())('postgres', () => {

@@ -4,7 +4,7 @@ import { busContract, ledgerContract, type Runner, tierContract } from '../../sr
 import { openBuses, openLedger, openTier, type SqlBackend } from '../support/sql-contract.ts'
 import { SqliteFile } from '../support/sqlite.ts'
 
-vi.setConfig({ maxConcurrency: 10, testTimeout: 20_000 })
+vi.setConfig({ maxConcurrency: 10, testTimeout: 120_000 })
 const sideBySide: Runner = { describe, test: test.concurrent as Runner['test'] }
 
 function open(): SqlBackend {

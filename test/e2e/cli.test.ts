@@ -16,7 +16,7 @@ function tierwheel(args: readonly string[], env: Record<string, string> = {}) {
   return { status, stdout, stderr }
 }
 
-test('the program runs by itself, and says what it is called for', { timeout: 60_000 }, () => {
+test('the program runs by itself, and says what it is called for', { timeout: 120_000 }, () => {
   expect(tierwheel([])).toMatchObject({
     status: 2,
     stdout: '',
@@ -27,7 +27,7 @@ test('the program runs by itself, and says what it is called for', { timeout: 60
 })
 
 describe.skipIf(!hasPostgres())('with a server', () => {
-  test('tables are made once, and a server that is gone is a failure', { timeout: 60_000 }, async () => {
+  test('tables are made once, and a server that is gone is a failure', { timeout: 120_000 }, async () => {
     const server = await PostgresServer.start()
     try {
       const env = { DATABASE_URL: `postgres://test:hunter2@127.0.0.1:${server.port}/postgres` }

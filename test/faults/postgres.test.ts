@@ -20,7 +20,7 @@ const LEASE_MS = 1_000
 const DEADLINE_MS = 5_000
 const ORIGIN = '0123456789abcdef'
 
-vi.setConfig({ maxConcurrency: 4, testTimeout: 120_000, hookTimeout: 60_000 })
+vi.setConfig({ maxConcurrency: 4, testTimeout: 120_000, hookTimeout: 120_000 })
 
 let benches = 0
 
