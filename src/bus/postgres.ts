@@ -47,6 +47,8 @@ export interface PostgresBusOptions extends SqlOptions {
   clock?: Clock
 }
 
+/** Within so long a connection has to be made, and within so long a token that was sent has to come back. */
+const CONNECT_MS = 10_000
 const CHECK_MS = 3_000
 /** After so long without a word the connection is tried. */
 const SILENCE_MS = 5_000
@@ -156,10 +158,14 @@ class PostgresBus implements Bus {
     let timer: Timer | undefined
     try {
       await new Promise<void>((resolve, reject) => {
-        timer = this.#clock.setTimer(() => {
-          this.#drop()
-          reject(new Error(`what was sent on ${this.#echoes} did not arrive within ${CHECK_MS} ms`))
-        }, CHECK_MS)
+        const within = (limitMs: number, what: string): void => {
+          timer?.cancel()
+          timer = this.#clock.setTimer(() => {
+            this.#drop()
+            reject(new Error(`${what} within ${limitMs} ms`))
+          }, limitMs)
+        }
+        within(CONNECT_MS, 'no connection was made')
         this.#check = {
           token,
           arrived: (stamps) => {
@@ -167,7 +173,8 @@ class PostgresBus implements Bus {
             resolve()
           },
         }
-        this.#send(token).catch(reject)
+        const onSend = (): void => within(CHECK_MS, `what was sent on ${this.#echoes} did not arrive`)
+        this.#send(token, onSend).catch(reject)
       })
     } catch (error) {
       this.#drop()
@@ -178,10 +185,11 @@ class PostgresBus implements Bus {
     }
   }
 
-  async #send(token: string): Promise<void> {
+  async #send(token: string, onSend: () => void): Promise<void> {
     this.#connection ??= await this.#connect()
     // Nobody waits for it any more when the connection took too long to come.
     if (this.#check?.token !== token) return
+    onSend()
     await this.#store.attempt('probe', (query) => this.#echoing.echo(query, token))
   }
 

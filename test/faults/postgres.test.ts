@@ -66,7 +66,7 @@ class Bench {
 }
 
 function trusted(cache: Cache<string>): Promise<void> {
-  return vi.waitFor(() => expect(cache.health().copiesTrusted).toBe(true), { timeout: 15_000, interval: 10 })
+  return vi.waitFor(() => expect(cache.health().copiesTrusted).toBe(true), { timeout: 60_000, interval: 10 })
 }
 
 let server: PostgresServer
@@ -86,7 +86,7 @@ const onBench =
 
 /** Has the mutation taken, however often it takes. */
 function insist(mutate: () => Promise<unknown>): Promise<void> {
-  return vi.waitFor(async () => void (await mutate()), { timeout: 15_000, interval: 20 })
+  return vi.waitFor(async () => void (await mutate()), { timeout: 60_000, interval: 20 })
 }
 
 /** Answers that are neither absent nor the expected one. */
