@@ -38,6 +38,8 @@ vi.mock('node:fs', async (importOriginal) => {
   return { ...wrapped, default: wrapped }
 })
 
+vi.setConfig({ testTimeout: 30_000 })
+
 let folder = ''
 afterEach(() => {
   disk.code = ''

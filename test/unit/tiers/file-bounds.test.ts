@@ -28,6 +28,8 @@ vi.mock('node:fs', async (importOriginal) => {
   return { ...wrapped, default: wrapped }
 })
 
+vi.setConfig({ testTimeout: 30_000 })
+
 let folder = ''
 let clock = new ManualClock()
 const opened: Tier[] = []

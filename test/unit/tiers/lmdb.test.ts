@@ -3,13 +3,15 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { open as openEnvironment, type RootDatabase } from 'lmdb'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { fileBus } from '../../../src/bus/file.ts'
 import { createCache } from '../../../src/create-cache.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { lmdbTier } from '../../../src/tiers/lmdb.ts'
 import { makeFolder, removeFolder } from '../../support/folder.ts'
 import { writeSource } from '../../support/source.ts'
+
+vi.setConfig({ testTimeout: 30_000 })
 
 const write = (key: string, text: string, remainingMs = Number.POSITIVE_INFINITY) => ({
   key,
@@ -113,7 +115,7 @@ test('two processes that count lose nothing', async () => {
   }
   expect((await ended)[0]).toBe(0)
   expect(textOf(await tier.get('counter'))).toBe('600')
-}, 30_000)
+})
 
 test('two caches with a file bus: what one changes the other hears, and does not read from before', async () => {
   const directory = join(folder, 'bus')
