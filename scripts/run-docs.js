@@ -36,6 +36,9 @@ export async function runDocs() {
     mkdirSync(join(folder, 'node_modules/@types'), { recursive: true })
     symlinkSync(root, join(folder, 'node_modules/tierwheel'), 'junction')
     symlinkSync(join(root, 'node_modules/@types/node'), join(folder, 'node_modules/@types/node'), 'junction')
+    for (const name of packagesOf(programs)) {
+      for (const path of [name, `@types/${name}`]) linkPackage(folder, path)
+    }
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n')
     for (const [index, { where, text }] of programs.entries()) {
       const place = join(folder, String(index))
@@ -50,6 +53,27 @@ export async function runDocs() {
     rmSync(folder, { recursive: true, force: true })
   }
   return counts
+}
+
+/**
+ * Names of the frameworks that programs import, as their readers have installed them.
+ *
+ * @param {Program[]} programs
+ */
+function packagesOf(programs) {
+  const names = programs.flatMap(({ text }) =>
+    [...text.matchAll(/ from '([a-z][a-z0-9-]*)'/g)].map((match) => match[1] ?? ''),
+  )
+  return new Set(names.filter((name) => name !== 'tierwheel'))
+}
+
+/**
+ * @param {string} folder
+ * @param {string} path inside node_modules
+ */
+function linkPackage(folder, path) {
+  const target = join(root, 'node_modules', path)
+  if (existsSync(target)) symlinkSync(target, join(folder, 'node_modules', path), 'junction')
 }
 
 /**

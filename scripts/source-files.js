@@ -109,6 +109,7 @@ const nodeFiles = [
   /^metrics\/diagnostics/,
   /^django\//,
   /^http\/adapters\/(?!(fetch|h3|hono)\.ts$)/,
+  /^http\/adapters\/(?!(fetch|h3|hono|middleware|web)\.ts$)/,
 ]
 
 /** @param {string} path inside src/ */

@@ -99,8 +99,9 @@ export class Exchange {
     this.#rules = refined(this.#rules)
   }
 
-  get rules(): PageRules {
-    return this.#rules
+  /** Whether nobody will read the body of the response. */
+  get isBodiless(): boolean {
+    return this.#parts.request.method === 'HEAD'
   }
 
   /** The request's fields as the handler is to see them. */

@@ -130,7 +130,7 @@ export class HttpCache {
     const mayWait =
       this.#http.collapseMs > 0 && !wishes.isNoCache && fieldOf(fields, 'authorization') === undefined
     let waited: Outcome | undefined
-    let hasWaited = false
+    let waits = 0
     for (;;) {
       const record = await this.#store.record(subject.url)
       const found = await this.#find(subject, record, method, waited)
@@ -138,7 +138,7 @@ export class HttpCache {
       const use = page && this.#useOf(page, wishes)
       const key = this.#flightKey(subject, record, method)
       if (page !== undefined && use === 'answer') {
-        return { kind: 'answer', answer: this.#hit(page, incoming, hasWaited), refresh: undefined }
+        return { kind: 'answer', answer: this.#hit(page, incoming, waits > 0), refresh: undefined }
       }
       if (page !== undefined && use === 'answer-and-refresh' && canRefresh) {
         const answer = this.#hit(page, incoming)
@@ -157,17 +157,29 @@ export class HttpCache {
 
       const reason: ForwardReason =
         page !== undefined ? 'stale' : record === undefined ? 'uri-miss' : 'vary-miss'
-      const goesAlone = !mayWait || this.#flights.areApart(key) || (hasWaited && waited?.kind !== 'aborted')
-      if (goesAlone || !this.#flights.has(key)) {
+      // A record may be there before the page that it was made for.
+      const underWay = [key, this.#flightKey(subject, undefined, method)].find((one) =>
+        this.#flights.has(one),
+      )
+      // Nobody waits a second time for an answer that could not be used, nor for ever.
+      const hasWaitedInVain =
+        waits > 0 && (page !== undefined || waited === undefined || waited.kind === 'refused')
+      const goesAlone = !mayWait || hasWaitedInVain || waits === MOST_WAITS || this.#flights.areApart(key)
+      if (goesAlone || underWay === undefined) {
+        // What was being made when this look began may be in L1 by now, its flight over.
+        const late = page === undefined ? this.#store.peek(subject) : undefined
+        if (late !== undefined && mayHave(late, fields) && this.#useOf(late, wishes) === 'answer') {
+          return { kind: 'answer', answer: this.#hit(late, incoming), refresh: undefined }
+        }
         const flight = goesAlone ? undefined : this.#flights.begin(key)
         const why = wishes.isNoCache ? 'request' : reason
         return {
           kind: 'forward',
-          exchange: this.#caching(incoming, subject, record, rules, page, flight, why, hasWaited),
+          exchange: this.#caching(incoming, subject, record, rules, page, flight, why, waits > 0),
         }
       }
-      waited = await this.#flights.wait(key, this.#http.collapseMs)
-      hasWaited = true
+      waited = await this.#flights.wait(underWay, this.#http.collapseMs)
+      waits++
     }
   }
 
@@ -274,6 +286,9 @@ export class HttpCache {
     })
   }
 }
+
+/** How many pages in the making a request waits for, one after the other, until it makes its own. */
+const MOST_WAITS = 3
 
 const unlearned: Pick<UrlRecord, 'vary' | 'cookies'> = { vary: [], cookies: [] }
 

@@ -9,16 +9,16 @@ export interface Received {
   readonly body: string
 }
 
-/** Sends one request and reads its response to the end. */
+/** Sends one request and reads its response to the end, on a connection of its own unless `agent` keeps one. */
 export function ask(
   port: number,
   path: string,
   headers: Record<string, string | string[]> = {},
   method = 'GET',
   payload?: string,
+  agent: Agent = new Agent({ keepAlive: false }),
 ): Promise<Received> {
   return new Promise((resolve, reject) => {
-    const agent = new Agent({ keepAlive: false })
     const sent = request({ host: '127.0.0.1', port, path, method, headers, agent }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk) => chunks.push(chunk))

@@ -46,7 +46,7 @@ export function cachedFetch<Rest extends unknown[]>(
  *
  * @param refresh - Makes a page again behind a stale answer; `undefined` where that can not be done.
  */
-export async function serveFetch(
+async function serveFetch(
   http: HttpCache,
   rules: PageRules,
   request: Request,
@@ -64,7 +64,7 @@ export async function serveFetch(
 }
 
 /** One request to the handler, under an exchange. */
-export async function throughExchange(
+async function throughExchange(
   exchange: Exchange,
   request: Request,
   next: (forwarded: Request) => Response | Promise<Response>,
@@ -100,7 +100,8 @@ export function through(
   const { status, lines, sendsBody, records } = decision
   const headers = lines as [string, string][]
   const statusText = status === response.status ? response.statusText : ''
-  if (response.body === null) {
+  if (response.body === null || exchange.isBodiless) {
+    response.body?.cancel().catch(() => {})
     const stored = records ? exchange.end() : undefined
     if (stored === undefined) exchange.abort()
     else waitUntil?.(stored)
@@ -147,12 +148,14 @@ function recorded(
   })
 }
 
-async function drained(response: Response): Promise<void> {
+/** Reads a response to its end, for what that does to an exchange. */
+export async function drained(response: Response): Promise<void> {
   const reader = response.body?.getReader()
   while (reader !== undefined && !(await reader.read()).done);
 }
 
-function incomingOf(request: Request): Incoming {
+/** The request as the cache sees it. */
+export function incomingOf(request: Request): Incoming {
   const hash = request.url.indexOf('#')
   const url = hash === -1 ? request.url : request.url.slice(0, hash)
   const isWeb = url.startsWith('http://') || url.startsWith('https://')
@@ -175,9 +178,10 @@ export function forwardedBy(exchange: Exchange, request: Request): Request {
   const isSame =
     names.length === Object.keys(before).length && names.every((name) => after[name] === before[name])
   if (isSame) return request
-  return new Request(request, {
-    headers: names.map((name): [string, string] => [name, after[name] as string]),
-  })
+  // Only a GET or a HEAD without a body is changed. Made from its parts, since servers have requests of their own kind.
+  const { url, method, signal } = request
+  const headers = names.map((name): [string, string] => [name, after[name] as string])
+  return new Request(url, { method, headers, signal })
 }
 
 /** An answer as a response. */

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, test } from 'vitest'
+import { cachedFetch } from '../../../../src/http/adapters/fetch.ts'
 import { cachedListener } from '../../../../src/http/adapters/node.ts'
 import { type HttpCacheOptions, httpCache } from '../../../../src/http/index.ts'
 import { createCache } from '../../../../src/index.ts'
@@ -408,6 +409,25 @@ describe('100 callers on one cold page', () => {
     assert.deepEqual(await cold({ 'Cache-Control': 'max-age=60' }), { runs: 1, bodies: 1 })
   })
 
+  test('share one run for each of the pages that they want', async () => {
+    let release = () => {}
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const site = await open(async (request, response) => {
+      await gate
+      response.writeHead(200, { 'Cache-Control': 'max-age=60', Vary: 'X-A' })
+      response.end(request.headers['x-a'])
+    })
+    const callers = Array.from({ length: 100 }, (_, turn) => ask(site.port, '/', { 'x-a': String(turn % 4) }))
+    await until(() => site.runs > 0)
+    for (let turn = 0; turn < 500; turn++) await new Promise((resolve) => setImmediate(resolve))
+    release()
+    const bodies = (await Promise.all(callers)).map(({ body }) => body)
+    assert.ok(bodies.every((body, turn) => body === String(turn % 4)))
+    assert.equal(site.runs, 4)
+  })
+
   test('have a run each if it is not for all', async () => {
     for (const fields of [
       { 'Cache-Control': 'private, max-age=60' },
@@ -422,6 +442,24 @@ describe('100 callers on one cold page', () => {
       )
     }
   })
+})
+
+test('a caller who comes while the page is being stored has it', async () => {
+  const clock = new ManualClock()
+  const pages = httpCache({ cache: createCache({ clock }), clock })
+  let runs = 0
+  const handler = cachedFetch(pages, () => {
+    runs++
+    return new Response('page', { headers: { 'Cache-Control': 'max-age=60' } })
+  })
+  for (let turn = 0; turn < 20; turn++) {
+    const url = `https://example.com/${turn}`
+    await (await handler(new Request(url))).text()
+    // No turn of the loop in between: what is being stored is as far as it happens to be.
+    for (let pause = 0; pause < turn; pause++) await undefined
+    await (await handler(new Request(url))).text()
+    assert.equal(runs, turn + 1)
+  }
 })
 
 test('an invalidated URL is made again, and what was under way then is not kept', async () => {
