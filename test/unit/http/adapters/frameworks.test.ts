@@ -245,7 +245,7 @@ for (const framework of frameworks) {
       })
       const gone = connect(site.port, '127.0.0.1')
       gone.on('error', () => {})
-      gone.write('GET / HTTP/1.1\r\nHost: 127.0.0.1:' + `${site.port}\r\n\r\n`)
+      gone.write(`GET / HTTP/1.1\r\nHost: 127.0.0.1:${site.port}\r\n\r\n`)
       await until(() => site.runs === 1)
       const waiting = [ask(site.port, '/'), ask(site.port, '/')]
       gone.destroy()
