@@ -200,6 +200,20 @@ export function policyState(slot: u32): u32 {
   return policy.stateOf(slot)
 }
 
+/** What the policy has learnt beside its entries: a number for `adapt` of another cache of the same size. */
+export function policyMemory(): u32 {
+  return policy.learnt()
+}
+
+export function adapt(learnt: u32): void {
+  policy.adapt(learnt)
+}
+
+/** Stores the current key as an entry of an earlier cache, with its `policyState` there; -1 when it cannot. */
+export function restore(freshUntil: f64, usableUntil: f64, now: f64, state: u32): i32 {
+  return store.restore(freshUntil, usableUntil, now, state)
+}
+
 /** Says what the next write or touch knows of its entry; authority caches only. */
 export function stampNext(partition: u32, epochIndex: u32, asOf: f64, tagSequence: f64): void {
   partitions.stampNext(partition, epochIndex, asOf, tagSequence)

@@ -192,7 +192,17 @@ export function valueNext(bytes: u32, kind: u32, from: usize): void {
 export function set(freshUntil: f64, usableUntil: f64, now: f64): i32 {
   if (flags & WEIGHED) return setWeighed(freshUntil, usableUntil, now)
   const slot = table.find(currentKey(), ANY)
-  return slot < 0 ? insert(freshUntil, usableUntil, now) : replace(slot, freshUntil, usableUntil, now)
+  return slot < 0 ? insert(freshUntil, usableUntil, now, -1) : replace(slot, freshUntil, usableUntil, now)
+}
+
+/**
+ * Stores the current key as an entry of an earlier cache, with what its policy knew; -1, and nothing is changed, when
+ * the key is there or there is no room. Answers as `set`. Not for caches with a budget in bytes.
+ */
+export function restore(freshUntil: f64, usableUntil: f64, now: f64, state: u32): i32 {
+  if (flags & WEIGHED) return -1
+  if (table.find(currentKey(), ANY) >= 0 || load<u32>(SIZE_AT) >= maxEntries) return -1
+  return insert(freshUntil, usableUntil, now, i64(state))
 }
 
 /** Removes a usable entry and answers as `get` would have; hidden ones too. */
@@ -266,7 +276,7 @@ export function clear(): void {
   store<u32>(FREE_SLOT_AT, 0)
 }
 
-function insert(freshUntil: f64, usableUntil: f64, now: f64): i32 {
+function insert(freshUntil: f64, usableUntil: f64, now: f64, known: i64): i32 {
   const sign = currentKey()
   const bytes = bytesIn(wordOf(sign))
   let block: usize = 0
@@ -283,16 +293,20 @@ function insert(freshUntil: f64, usableUntil: f64, now: f64): i32 {
   setSignature(slot, sign)
   if (block != 0) setKeyReference(slot, u32(block))
   else copyInline(inlineKeyAt(slot))
-  return admit(slot, sign, freshUntil, usableUntil, now)
+  return admit(slot, sign, freshUntil, usableUntil, now, known)
 }
 
-/** Enters a slot, whose key is written, wherever entries are known. */
-function admit(slot: u32, sign: u64, freshUntil: f64, usableUntil: f64, now: f64): i32 {
+/**
+ * Enters a slot, whose key is written, wherever entries are known. `known` is what a policy said of the entry in
+ * another cache; below 0 for one that is new to everybody.
+ */
+function admit(slot: u32, sign: u64, freshUntil: f64, usableUntil: f64, now: f64, known: i64): i32 {
   setDeadlines(slot, freshUntil, usableUntil)
   if (usableUntil < Infinity) wheel.schedule(slot, usableUntil, now)
   if (flags & AUTHORITY) partitions.stampWritten(slot)
   table.insert(slot, u32(sign))
-  policy.onInsert(slot)
+  if (known < 0) policy.onInsert(slot)
+  else policy.onRestore(slot, u32(known))
   store<u32>(SIZE_AT, load<u32>(SIZE_AT) + 1)
   stats.count(stats.INSERTS)
   return i32(slot << 3) | INSERTED
@@ -337,7 +351,7 @@ function insertWeighed(freshUntil: f64, usableUntil: f64, now: f64): i32 {
   else copyInline(inlineKeyAt(slot))
   if (flags & BYTES) blocks.setOwner(room, slot)
   writeValue(slot, room, word)
-  return admit(slot, sign, freshUntil, usableUntil, now)
+  return admit(slot, sign, freshUntil, usableUntil, now, -1)
 }
 
 /** The entry keeps its place, unless the policy names it itself when room has to be made: then it comes in anew. */

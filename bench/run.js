@@ -18,6 +18,7 @@ const benches = {
   'hit-ratio': () => import('./hit-ratio/hit-ratio.js'),
   l1: () => import('./l1/l1.js'),
   size: () => import('./size.js'),
+  snapshot: () => import('./snapshot.js'),
   tiers: () => import('./tiers/tiers.js'),
 }
 

@@ -110,6 +110,7 @@ const nodeFiles = [
   /^django\//,
   /^http\/adapters\/(?!(fetch|h3|hono)\.ts$)/,
   /^http\/adapters\/(?!(fetch|h3|hono|middleware|web)\.ts$)/,
+  /^snapshot\/file/,
 ]
 
 /** @param {string} path inside src/ */

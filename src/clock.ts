@@ -46,3 +46,15 @@ export const systemClock: Clock = {
     return { cancel: () => clearTimeout(timer as Parameters<typeof clearTimeout>[0]) }
   },
 }
+
+/**
+ * Resolves in another turn of the event loop, when what waits has had its turn: long work ends each of its parts with
+ * it. No deadline hangs on it, so it is no part of `Clock`.
+ */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    const { setImmediate } = globalThis as { setImmediate?: (run: () => void) => void }
+    if (setImmediate !== undefined) setImmediate(resolve)
+    else setTimeout(resolve, 0)
+  })
+}

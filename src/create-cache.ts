@@ -324,6 +324,7 @@ function createFirstLevel(
     clock,
     random,
     onRemoval: undefined,
+    snapshotCodec: codec,
     // Without a bus nobody tells of changes, so entries need no stamps.
     partitions: bus?.ledger.partitions ?? 0,
   })

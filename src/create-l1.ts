@@ -20,6 +20,7 @@ export type { BudgetOptions } from './l1/budget.ts'
 export type { L1, L1CallOptions, L1Inspection, L1Stats, RemovalCause, RemovalListener } from './l1/l1.ts'
 export type { PreparedKey } from './l1/prepared-key.ts'
 export type { SharingOptions } from './l1/sharing.ts'
+export type { RestoreOutcome } from './l1/snapshot.ts'
 
 /** Options of `createL1`. */
 export interface L1Options<V> extends BudgetOptions<V>, SharingOptions<V> {
@@ -39,7 +40,8 @@ export interface L1Options<V> extends BudgetOptions<V>, SharingOptions<V> {
   policy?: EvictionPolicy
 
   /**
-   * How values other than text and `Uint8Array` become bytes, with `values: 'bytes'`.
+   * How values become bytes: with `values: 'bytes'` those other than text and `Uint8Array`, in snapshots those other
+   * than text and numbers.
    *
    * @defaultValue JSON that keeps `Uint8Array`, `Date`, `Map`, `Set`, `BigInt` and `undefined`
    */
@@ -63,6 +65,14 @@ export interface L1Options<V> extends BudgetOptions<V>, SharingOptions<V> {
    * @defaultValue `false`
    */
   touchOnGet?: boolean
+
+  /**
+   * A snapshot of an earlier cache (`l1.snapshot()`), read as soon as the cache is made. What is damaged, foreign or
+   * incomplete is not used; `l1.restored` says what came of it. Time that has passed since counts, by the wall clock.
+   *
+   * @defaultValue none: the cache begins empty
+   */
+  restore?: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 
   /**
    * For how long reads share one reading of the clock, in milliseconds: a reading costs as much as a hit. It
@@ -100,6 +110,7 @@ const optionNames: readonly (keyof L1Options<unknown>)[] = [
   'onRemoval',
   'policy',
   'random',
+  'restore',
   'touchOnGet',
   'ttl',
 ]
@@ -128,9 +139,10 @@ export function createL1<V>(options: L1Options<V>): L1<V> {
   const {
     ttl = null,
     policy = defaultPolicy,
-    codec,
+    codec = jsonCodec(),
     onRemoval,
     touchOnGet = false,
+    restore,
     clockResolution = isPrecompiled ? 0 : 1,
     clock = systemClock,
     random = systemRandom,
@@ -144,10 +156,7 @@ export function createL1<V>(options: L1Options<V>): L1<V> {
   if (typeof (random as Random | null)?.bytes !== 'function') {
     throw new TypeError(`random: ${describe(random)} has no bytes()`)
   }
-  const budget = budgetOf(options, codec === undefined ? jsonCodec() : checkCodec(codec))
-  if (codec !== undefined && budget.codec === undefined) {
-    throw new TypeError("codec: is used with values: 'bytes', which is not given")
-  }
+  const budget = budgetOf(options, checkCodec(codec))
   if (budget.codec !== undefined) checkUnshared(options)
   return new L1<V>({
     ...budget,
@@ -159,7 +168,17 @@ export function createL1<V>(options: L1Options<V>): L1<V> {
     random,
     onRemoval,
     touchOnGet,
+    snapshotCodec: codec,
+    restore: restore === undefined ? undefined : checkStream(restore),
     ...sharingOf(options),
     partitions: 0,
   })
+}
+
+function checkStream(value: unknown): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  const isObject = typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)
+  if (!isObject || !(Symbol.asyncIterator in value || Symbol.iterator in value)) {
+    throw new TypeError(`restore: ${describe(value)} is not an iterable of Uint8Arrays`)
+  }
+  return value as AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 }

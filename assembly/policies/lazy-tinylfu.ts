@@ -119,6 +119,22 @@ export function onRemove(slot: u32): void {
   queues.leave(slot)
 }
 
+/** Puts an entry where another cache had it, as far as there is room for it there. */
+export function onRestore(slot: u32, queue: u32, frequency: u32): void {
+  // One unit was counted as it came.
+  sketch.add(hashOf(slot), max<u32>(min(frequency, sketch.MOST), 1) - 1)
+  if (queue == PROTECTED && queues.lengthOf(PROTECTED) < protectedLimit()) queues.enter(slot, PROTECTED)
+  else if (queue == WINDOW && queues.lengthOf(WINDOW) < target()) queues.enter(slot, WINDOW)
+  else queues.enter(slot, PROBATION)
+}
+
+/** Lets the window have `entries`, or as many as it may. */
+export function adapt(entries: u32): void {
+  setTarget(min(max(entries, leastTarget()), greatestTarget()))
+  while (queues.lengthOf(WINDOW) > target()) queues.move(queues.tailOf(WINDOW), PROBATION)
+  trimProtected(GUARD)
+}
+
 /** Protected, probation and window, each from its head to its tail. */
 export function nextOlder(slot: u32): u32 {
   return nextThrough(recencyAt, slot, QUEUES)
@@ -212,7 +228,8 @@ function incoming(): u64 {
   return load<u32>(INCOMING_AT)
 }
 
-function target(): u32 {
+/** How many entries the window may have. */
+export function target(): u32 {
   return load<u32>(TARGET_AT)
 }
 

@@ -12,6 +12,7 @@
 //                    keys is noted here, since onRemove does not say why. An entry that is past its
 //                    deadline leaves without a contest and is not remembered
 //   onInsert(slot)   it has come; its hash is in its record
+//   onRestore(slot…) it has come out of a snapshot, with what was known of it there
 //   onHit(slot)      it was read, written again or touched
 //   onResize(slot, weightBefore)   it was written again and weighs something else (values.ts)
 //   onRemove(slot)   it leaves, for whatever reason; the record is still whole
@@ -99,6 +100,27 @@ export function stateOf(slot: u32): u32 {
   const frequency = policyNumber == LAZY_TINYLFU ? sketch.estimate(hashOf(slot)) : 0
   const queue = queueCount() > 1 ? policyByteOf(slot) : 0
   return marks.markOf(slot) | (queue << 8) | (frequency << 16)
+}
+
+/** An entry has come of which `stateOf` said this in another cache; those that come first are the colder ones. */
+export function onRestore(slot: u32, state: u32): void {
+  const queue = (state >> 8) & 255
+  if (policyNumber == LRU) lru.onInsert(slot)
+  else if (policyNumber == SIEVE) sieve.onInsert(slot)
+  else if (policyNumber == LAZY_TINYLFU) lazyTinyLfu.onRestore(slot, queue, state >> 16)
+  else if (policyNumber == S3FIFO) s3fifo.onRestore(slot, queue)
+  else gdsf.onInsert(slot)
+  if (policyNumber != LRU) marks.setMark(slot, min(state & 255, markLimit()))
+}
+
+/** What the policy has learnt for itself, beside what it knows of entries; 0 when it learns nothing. */
+export function learnt(): u32 {
+  return policyNumber == LAZY_TINYLFU ? lazyTinyLfu.target() : 0
+}
+
+/** Takes over what `learnt` said in a cache of the same size. */
+export function adapt(learnt: u32): void {
+  if (policyNumber == LAZY_TINYLFU) lazyTinyLfu.adapt(learnt)
 }
 
 /** How many hits of an entry are told apart, where hits leave marks. */

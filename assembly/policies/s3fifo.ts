@@ -72,6 +72,11 @@ export function victim(now: f64): u32 {
   }
 }
 
+/** Puts an entry where another cache had it. */
+export function onRestore(slot: u32, queue: u32): void {
+  queues.enter(slot, queue == MAIN ? MAIN : SMALL)
+}
+
 /** The main queue and then the small one, each from its head to its tail. */
 export function nextOlder(slot: u32): u32 {
   return nextThrough(recencyAt, slot, QUEUES)

@@ -114,6 +114,14 @@ const KEY_BYTES_INLINE = 32
  */
 const STAGED_FROM = 128
 
+/** What `restore` is told of an entry. */
+export interface RestoredEntry {
+  readonly keyForm: number
+  readonly freshUntil: number
+  readonly usableUntil: number
+  readonly policyState: number
+}
+
 /** What a core has counted since it was made. */
 export interface Counters {
   readonly hits: number
@@ -390,6 +398,45 @@ export class Core {
   /** What the policy knows of an entry: bits 0-7 uses, 8-15 queue, 16-23 frequency. */
   policyStateOf(slot: number): number {
     return this.#exports.policyState(slot)
+  }
+
+  /** What the policy has learnt beside its entries, for `adapt` of a core of the same size and policy. */
+  get policyMemory(): number {
+    return this.#exports.policyMemory() >>> 0
+  }
+
+  /** Takes over what the policy of another core had learnt. */
+  adapt(policyMemory: number): void {
+    this.#exports.adapt(policyMemory)
+  }
+
+  /** Length and encoding of an entry's key, as `restore` takes them: bits 0-16 and 17-18. */
+  keyFormOf(slot: number): number {
+    return this.#exports.keyLength(slot) | (this.#exports.keyEncoding(slot) << 17)
+  }
+
+  /** Copies the bytes of an entry's key to `target` from `at` on. */
+  copyKey(slot: number, target: Uint8Array, at: number): void {
+    this.#memory.copyOut(this.#exports.keyAt(slot) >>> 0, this.keyBytesOf(slot), target, at)
+  }
+
+  /**
+   * Stores an entry of another core: its key is in `bytes` from `at` on in the form that `keyFormOf` said.
+   *
+   * @returns As `set`; `ABSENT` also when the key is there or there is no room.
+   */
+  restore(entry: RestoredEntry, bytes: Uint8Array, at: number, now: number): number {
+    const { keyForm, freshUntil, usableUntil, policyState } = entry
+    const length = keyForm & 0x1ffff
+    const encoding = keyForm >>> 17
+    this.#memory.copyIn(bytes, at, length << (encoding & 1))
+    this.#exports.stage(length, encoding)
+    return this.#exports.restore(freshUntil, usableUntil, now, policyState)
+  }
+
+  /** The key that `restore` takes, as a key. */
+  keyIn(keyForm: number, bytes: Uint8Array, at: number): Key {
+    return this.#memory.keyIn(bytes, at, keyForm & 0x1ffff, keyForm >>> 17)
   }
 
   /** Whether `slot` holds an entry that `get` would find at `now`. */

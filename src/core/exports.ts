@@ -71,6 +71,11 @@ export interface CoreExports {
   largestFree(): number
   regionAt(number: number): number
 
+  // What one cache takes over from another.
+  policyMemory(): number
+  adapt(memory: number): void
+  restore(freshUntil: number, usableUntil: number, now: number, state: number): number
+
   // Caches with an authority.
   stampNext(partition: number, epochIndex: number, asOf: number, tagSequence: number): void
   setPartition(partition: number, epochIndex: number, suspectBelow: number): void

@@ -122,6 +122,27 @@ export class Memory {
     return TWO_BYTE
   }
 
+  /** Copies `count` bytes from address `from` to `target`. */
+  copyOut(from: number, count: number, target: Uint8Array, at: number): void {
+    if (this.#bytes.length === 0) this.#renew()
+    const bytes = this.#bytes
+    // A loop, as a view for a copy in one go costs more than thirty bytes do.
+    for (let index = 0; index < count; index++) target[at + index] = bytes[from + index] as number
+  }
+
+  /** Copies `count` bytes of `source` into the scratch region. */
+  copyIn(source: Uint8Array, at: number, count: number): void {
+    if (this.#scratch.length === 0) this.#renew()
+    const scratch = this.#scratch
+    for (let index = 0; index < count; index++) scratch[index] = source[at + index] as number
+  }
+
+  /** The key of `length` units in `source` from `at` on. */
+  keyIn(source: Uint8Array, at: number, length: number, encoding: number): string | number {
+    this.copyIn(source, at, length << (encoding & 1))
+    return this.readKey(this.#scratchAt, length, encoding)
+  }
+
   /** Reads a key of `length` units (an integer has one) from `at`. */
   readKey(at: number, length: number, encoding: number): string | number {
     if (this.#words.length === 0) this.#renew()

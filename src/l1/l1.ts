@@ -20,6 +20,7 @@
 // has caught up.
 
 import type { Clock, Timer } from '../clock.ts'
+import type { Codec } from '../codecs/codec.ts'
 import {
   ABSENT,
   Core,
@@ -43,6 +44,7 @@ import type { Budget } from './budget.ts'
 import { ByteValues } from './byte-values.ts'
 import { Memo } from './memo.ts'
 import { type PreparedHome, PreparedKey } from './prepared-key.ts'
+import { type RestoreOutcome, restoreSnapshot, type SnapshotSource, writeSnapshot } from './snapshot.ts'
 
 export { FRESH, STALE, SUSPECT } from '../core/core.ts'
 
@@ -126,6 +128,10 @@ export interface L1Settings<V> extends Partial<Omit<Budget<V>, 'maxEntries'>> {
   readonly onStore?: ((value: V) => V) | undefined
   /** What a reader gets of a stored value; `undefined` for the value itself. */
   readonly onRead?: ((value: V) => V) | undefined
+  /** How values become bytes in snapshots. */
+  readonly snapshotCodec: Codec
+  /** A snapshot to begin with. */
+  readonly restore?: AsyncIterable<Uint8Array> | Iterable<Uint8Array> | undefined
   /** Partitions of the authority; 0 for an L1 alone. */
   readonly partitions: number
   /** A core of another build, for tests. */
@@ -166,10 +172,17 @@ export class L1<V> implements PreparedHome<V> {
 
   readonly #memo: Memo
   readonly #policy: EvictionPolicy
+  readonly #maxEntries: number
+  readonly #snapshotCodec: Codec
+  readonly #maxBytes: number
   readonly #onStore: ((value: V) => V) | undefined
   readonly #onRead: ((value: V) => V) | undefined
   /** By slot, how long the entry lives after a use; kept only where uses renew it. */
   readonly #ttls: number[] | undefined
+  readonly #restored: Promise<RestoreOutcome> | undefined
+  /** What was done while entries of a snapshot come in; they are older. */
+  #overtaking: { keys: Set<Key>; wasCleared: boolean } | undefined
+
   readonly #queue: Removal<V>[] = []
   #isDelivering = false
 
@@ -207,6 +220,9 @@ export class L1<V> implements PreparedHome<V> {
     this.#sizeOf = settings.sizeOf
     this.#memo = new Memo(this.#core, settings.maxEntries)
     this.#policy = settings.policy
+    this.#maxEntries = settings.maxEntries
+    this.#snapshotCodec = settings.snapshotCodec
+    this.#maxBytes = settings.maxBytes ?? 0
     this.#onStore = settings.onStore
     // What is read of bytes is made for the reader; the hot path asks one question for that and for copies.
     this.#onRead = this.#bytes === undefined ? settings.onRead : (value) => value
@@ -217,6 +233,7 @@ export class L1<V> implements PreparedHome<V> {
     this.#clockResolutionMs = settings.clockResolutionMs
     this.#hasTimers = settings.hasTimers
     this.#self = new WeakRef<L1<V>>(this)
+    this.#restored = settings.restore === undefined ? undefined : this.#restore(settings.restore)
   }
 
   /** Entries held. One that has expired counts until it is asked for or swept. */
@@ -400,6 +417,7 @@ export class L1<V> implements PreparedHome<V> {
         this.#queue.push({ key: this.#core.keyOf(slot), value: this.#held(slot), cause: 'deleted' })
       }
     }
+    if (this.#overtaking !== undefined) this.#overtaking.wasCleared = true
     this.#core.clear()
     this.#memo.clear()
     this.#values.length = 1
@@ -425,6 +443,27 @@ export class L1<V> implements PreparedHome<V> {
   /** The keys of `entries()`. */
   *keys(): Generator<Key, void, undefined> {
     for (const slot of this.#walk()) yield this.#core.keyOf(slot)
+  }
+
+  /**
+   * The entries as a stream of bytes, for `restore` of a cache made with the same `policy`, `maxEntries` and `codec`.
+   *
+   * It may be written while the cache is in use: the event loop turns every few hundred entries, and each entry is
+   * written as it is when its turn comes. Values that the codec refuses are left out. Reading it is no use.
+   *
+   * @example
+   * for await (const bytes of l1.snapshot()) await file.write(bytes)
+   */
+  snapshot(): AsyncGenerator<Uint8Array, void, undefined> {
+    return writeSnapshot(this.#snapshotSource())
+  }
+
+  /**
+   * What came of the snapshot given as `restore`, when that is known; it never rejects. Until then the cache can be
+   * used, and what is done with a key stands against what the snapshot has.
+   */
+  get restored(): Promise<RestoreOutcome> {
+    return this.#restored ?? Promise.resolve({ status: 'absent', error: undefined, entries: 0, leftOut: 0 })
   }
 
   /**
@@ -553,6 +592,7 @@ export class L1<V> implements PreparedHome<V> {
    * @internal
    */
   hide(key: Key): boolean {
+    this.#overtaking?.keys.add(key)
     return this.#core.hide(key) >= 0
   }
 
@@ -574,6 +614,52 @@ export class L1<V> implements PreparedHome<V> {
   /** From `until` on all entries are suspect. @internal */
   setLease(until: number): void {
     this.#core.setLease(until)
+  }
+
+  #snapshotSource(): SnapshotSource {
+    return {
+      core: this.#core,
+      policy: this.#policy,
+      maxEntries: this.#maxEntries,
+      maxBytes: this.#maxBytes,
+      values: this.#bytes === undefined ? 'reference' : 'bytes',
+      codec: this.#snapshotCodec,
+      clock: this.#clock,
+      now: () => this.#notBefore(this.#clock.now()),
+      valueAt: (slot) => this.#held(slot),
+      ttlAt: (slot) => this.#ttls?.[slot],
+    }
+  }
+
+  async #restore(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<RestoreOutcome> {
+    const overtaking = { keys: new Set<Key>(), wasCleared: false }
+    this.#overtaking = overtaking
+    const outcome = await restoreSnapshot(
+      {
+        ...this.#snapshotSource(),
+        get wasCleared() {
+          return overtaking.wasCleared
+        },
+        get hasOvertaken() {
+          return overtaking.keys.size !== 0
+        },
+        isOvertaken: (key) => overtaking.keys.has(key),
+        put: (key, value, freshUntil, usableUntil, now) =>
+          this.put(key, value as V, freshUntil, usableUntil, now),
+        keep: (slot, value, ttlMs, usableUntil) => this.#keep(slot, value as V, ttlMs, usableUntil),
+      },
+      source,
+    )
+    this.#overtaking = undefined
+    return outcome
+  }
+
+  /** An entry of a snapshot was stored at `slot`. */
+  #keep(slot: number, value: V, ttlMs: number | undefined, usableUntil: number): void {
+    while (this.#values.length < slot) this.#values.push(undefined)
+    this.#values[slot] = this.#onStore === undefined ? value : this.#onStore(value)
+    if (this.#ttls !== undefined) this.#ttls[slot] = ttlMs ?? usableUntil - this.#latest
+    if (usableUntil !== Infinity) this.#expectDeadline(this.#latest)
   }
 
   #find(key: Key, now: number): number {
@@ -599,6 +685,7 @@ export class L1<V> implements PreparedHome<V> {
   ): boolean {
     // First, since a copy that cannot be made must leave what is there.
     const value = this.#onStore === undefined ? given : this.#onStore(given)
+    this.#overtaking?.keys.add(key)
     if (this.#maxEntryBytes !== 0) {
       const refusal = this.#announce(key, value, isCopy)
       if (refusal !== undefined) {
@@ -634,6 +721,7 @@ export class L1<V> implements PreparedHome<V> {
   }
 
   #remove(key: Key, now: number): boolean {
+    this.#overtaking?.keys.add(key)
     const old = this.#isToldOfBytes ? this.#glimpse(key, now) : undefined
     const answer = this.#core.remove(key, now)
     if (answer >= 0) {

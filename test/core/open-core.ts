@@ -48,6 +48,9 @@ export interface Core {
   isLive(slot: number): number
   isHidden(slot: number): number
   policyState(slot: number): number
+  policyMemory(): number
+  adapt(memory: number): void
+  restore(freshUntil: number, usableUntil: number, now: number, state: number): number
   stampNext(partition: number, epochIndex: number, asOf: number, tagSequence: number): void
   setPartition(partition: number, epochIndex: number, suspectBelow: number): void
   setLease(until: number): void

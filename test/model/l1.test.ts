@@ -9,6 +9,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Clock } from '../../src/clock.ts'
+import { jsonCodec } from '../../src/codecs/json.ts'
 import { compileCore, instantiateCore } from '../../src/core/module.ts'
 import { type EvictionPolicy, policyNumbers } from '../../src/core/policies.ts'
 import { L1 } from '../../src/l1/l1.ts'
@@ -134,6 +135,7 @@ class Run {
       },
       touchOnGet: this.#touchOnGet,
       onRemoval: (key, value, cause) => this.#hear({ key, value, cause }),
+      snapshotCodec: jsonCodec(),
       partitions: 0,
       instance: { exports: started.exports, readsStrings: started.readsStrings && !isStaged },
     })

@@ -186,7 +186,7 @@ test.each([
 
 test('an unknown option that is near to none is answered with all', () => {
   expect(() => create({ maxEntries: 3, allowStale: true })).toThrow(
-    'createL1: there is no option "allowStale"; it knows clock, clockResolution, clone, cloneOn, codec, freeze, maxBytes, maxEntries, maxEntryBytes, onRemoval, policy, random, sizeOf, touchOnGet, ttl, values',
+    'createL1: there is no option "allowStale"; it knows clock, clockResolution, clone, cloneOn, codec, freeze, maxBytes, maxEntries, maxEntryBytes, onRemoval, policy, random, restore, sizeOf, touchOnGet, ttl, values',
   )
 })
 

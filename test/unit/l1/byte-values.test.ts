@@ -1,7 +1,6 @@
 // Values as bytes, seen from outside: what comes back, what is lent, what is refused, what a listener is told.
 
 import { describe, expect, test } from 'vitest'
-import { jsonCodec } from '../../../src/codecs/json.ts'
 import { createL1, type L1Options } from '../../../src/create-l1.ts'
 import type { Key } from '../../../src/key.ts'
 import type { RemovalCause } from '../../../src/l1/l1.ts'
@@ -220,7 +219,6 @@ describe('limits', () => {
       [{ sizeOf: () => 1 }, "sizeOf: is not asked with values: 'bytes'"],
       [{ cloneOn: 'get' }, 'cloneOn: is for values by reference'],
       [{ values: 'reference' }, "maxBytes: needs sizeOf, or values: 'bytes'"],
-      [{ values: 'reference', sizeOf: () => 1, codec: jsonCodec() }, "codec: is used with values: 'bytes'"],
       [{ codec: {} as never }, 'codec: '],
       [{ values: 'lent' as never }, 'values: "lent" is not one of'],
     ]

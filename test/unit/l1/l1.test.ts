@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Clock } from '../../../src/clock.ts'
+import { jsonCodec } from '../../../src/codecs/json.ts'
 import { FRESH, STALE, SUSPECT } from '../../../src/core/core.ts'
 import { instantiateCore } from '../../../src/core/module.ts'
 import type { Key } from '../../../src/key.ts'
@@ -19,6 +20,7 @@ function open<V = unknown>(settings: Partial<L1Settings<V>> = {}): L1<V> {
     clock: new ManualClock(),
     random: systemRandom,
     onRemoval: undefined,
+    snapshotCodec: jsonCodec(),
     partitions: 0,
     ...settings,
   })
