@@ -13,6 +13,7 @@
  * @property {(key: Key, value: V) => unknown} set
  * @property {(key: Key) => boolean} delete
  * @property {number} size
+ * @property {(key: Key) => { get(): V | undefined }} [prepare] a handle for a key, where there are such
  */
 
 /**
@@ -28,16 +29,25 @@
  * @property {boolean} isExactLru evicts the entry whose last use is the longest ago, so all such have the same hits
  * @property {boolean} takesTtl
  * @property {boolean} stores whether it looks anything up at all
+ * @property {boolean} tellsDelete whether `delete` answers if there was an entry
+ * @property {boolean} isUsual takes part unless `--wide` asks for all
  */
+
+/** Most are like this: an exact LRU. */
+const lru = { evicts: true, isExactLru: true, takesTtl: true, stores: true, tellsDelete: true, isUsual: true }
 
 /** @type {readonly Contender[]} in the order of the tables; ratios are to `BASELINE` */
 export const contenders = [
-  { name: 'tierwheel', evicts: true, isExactLru: true, takesTtl: true, stores: true },
-  { name: 'lru-cache', evicts: true, isExactLru: true, takesTtl: true, stores: true },
-  { name: 'lru.min', evicts: true, isExactLru: true, takesTtl: false, stores: true },
-  { name: 'quick-lru', evicts: true, isExactLru: false, takesTtl: false, stores: true },
-  { name: 'Map', evicts: false, isExactLru: false, takesTtl: false, stores: true },
-  { name: 'key-only', evicts: false, isExactLru: false, takesTtl: false, stores: false },
+  { ...lru, name: 'tierwheel' },
+  { ...lru, name: 'lru-cache' },
+  { ...lru, name: 'lru.min', takesTtl: false },
+  { ...lru, name: 'quick-lru', isExactLru: false, takesTtl: false },
+  { ...lru, name: 'tiny-lru', tellsDelete: false, isUsual: false },
+  { ...lru, name: 'mnemonist', takesTtl: false, isUsual: false },
+  { ...lru, name: 'toad-cache', tellsDelete: false, isUsual: false },
+  { ...lru, name: 'ttlcache', isExactLru: false, isUsual: false },
+  { ...lru, name: 'Map', evicts: false, isExactLru: false, takesTtl: false },
+  { ...lru, name: 'key-only', evicts: false, isExactLru: false, takesTtl: false, stores: false },
 ]
 
 /** The cache that most Node programs use today. */

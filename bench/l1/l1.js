@@ -26,8 +26,10 @@ import { rows } from './rows.js'
 const here = fileURLToPath(new URL('.', import.meta.url))
 const folder = fileURLToPath(new URL('../results/', import.meta.url))
 
-const NODES = [20, 24]
-const full = { rounds: 5, warmupMs: 60, measureMs: 150 }
+/** The engines of a run that names none. */
+const USUAL = ['node20', 'node24']
+const ALL = ['node20', 'node22', 'node24', 'node26', 'deno', 'bun']
+const full = { rounds: 3, warmupMs: 50, measureMs: 100 }
 const quick = { rounds: 1, warmupMs: 20, measureMs: 40 }
 
 /** @param {string[]} args */
@@ -36,12 +38,13 @@ export async function main(args) {
     args,
     options: {
       from: { type: 'string' },
-      node: { type: 'string', multiple: true },
+      engine: { type: 'string', multiple: true },
       only: { type: 'string' },
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
       save: { type: 'boolean', default: false },
       seed: { type: 'string', default: '1' },
+      wide: { type: 'boolean', default: false },
     },
   })
   if (values.from !== undefined) {
@@ -54,27 +57,32 @@ export async function main(args) {
   const rounds = values.rounds === undefined ? pace.rounds : Number(values.rounds)
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds: ${values.rounds} is not a count`)
   const pattern = new RegExp(values.only ?? '')
-  const asked = rows.filter(({ id }) => pattern.test(id))
+  const asked = rows
+    .filter(({ id, isUsual }) => pattern.test(id) && (isUsual || values.wide))
+    .map((row) => ({
+      ...row,
+      contenders: row.contenders.filter((name) => values.wide || isUsualContender(name)),
+    }))
   if (asked.length === 0)
     throw new Error(`--only: no row matches; there are\n${rows.map(({ id }) => id).join('\n')}`)
 
   const results = await measureAll({
-    nodes: values.node?.map(Number) ?? NODES,
+    engines: values.engine ?? (values.wide ? ALL : USUAL),
     asked,
     settings: { seed: values.seed, ...pace, rounds, batch: BATCH },
   })
   // What is committed is a whole run, unless someone insists.
-  const isLook = values.quick || values.only !== undefined || values.node !== undefined
+  const isLook = values.quick || values.only !== undefined || values.engine !== undefined
   if (isLook && !values.save) console.log(reportOf(results))
   else publish(results)
 }
 
 /**
- * @param {{ nodes: number[], asked: Row[], settings: Results['settings'] }} run
+ * @param {{ engines: string[], asked: Row[], settings: Results['settings'] }} run
  * @returns {Promise<Results>}
  */
-async function measureAll({ nodes, asked, settings }) {
-  const programs = new Map(nodes.map((major) => [major, programOf(major)]))
+async function measureAll({ engines, asked, settings }) {
+  const programs = new Map(engines.map((engine) => [engine, commandOf(engine)]))
   const loadBefore = load()
   if (loadBefore > 0.3 * cpus().length) {
     console.log(`the machine is busy (load ${loadBefore}): trust the ratios, not the times`)
@@ -97,22 +105,24 @@ async function measureAll({ nodes, asked, settings }) {
     series: [],
   }
 
-  const progress = progressOf(nodes.length * settings.rounds * sum(asked.map((row) => row.contenders.length)))
+  const progress = progressOf(
+    engines.length * settings.rounds * sum(asked.map((row) => row.contenders.length)),
+  )
   for (let round = 0; round < settings.rounds; round++) {
-    for (const [major, program] of programs) {
+    for (const [engine, command] of programs) {
       for (const group of new Set(asked.map((row) => row.group))) {
         const members = asked.filter((row) => row.group === group)
         const names = contenders.map(({ name }) => name)
         if (round % 2 === 1) names.reverse()
-        progress.begin(`round ${round + 1}/${settings.rounds}, node ${major}, ${group}:`)
+        progress.begin(`round ${round + 1}/${settings.rounds}, ${engine}, ${group}:`)
         for (const contender of names) {
           const ids = members.filter((row) => row.contenders.includes(contender)).map(({ id }) => id)
           if (ids.length === 0) continue
           progress.name(contender)
           const { rounds: _, batch: __, ...rest } = settings
-          const answer = await ask(program, { contender, rows: ids, ...rest })
-          results.engines[major] = { node: answer.node, v8: answer.v8 }
-          for (const figure of answer.figures) keep(results, major, contender, figure)
+          const answer = await ask(command, { contender, rows: ids, ...rest })
+          results.engines[engine] = { name: answer.engine, v8: answer.v8 }
+          for (const figure of answer.figures) keep(results, engine, contender, figure)
           progress.done(ids.length)
         }
         progress.end()
@@ -125,14 +135,14 @@ async function measureAll({ nodes, asked, settings }) {
 }
 
 /**
- * @param {string} program a Node
+ * @param {Command} command
  * @param {Order} order
- * @returns {Promise<{ node: string, v8: string, figures: Figure[] }>}
+ * @returns {Promise<{ engine: string, v8?: string, figures: Figure[] }>}
  */
-async function ask(program, order) {
-  const args = ['--expose-gc', join(here, 'measure.js'), JSON.stringify(order)]
+async function ask({ program, args: before }, order) {
+  const args = [...before, join(here, 'measure.js'), JSON.stringify(order)]
   const { ok, output } = await run(program, args, { timeoutMs: 300_000 })
-  const line = output.split('\n').find((text) => text.startsWith('{"node":'))
+  const line = output.split('\n').find((text) => text.startsWith('{"engine":'))
   if (!ok || line === undefined)
     throw new Error(`\n${order.contender} on ${order.rows.join(', ')}:\n${output}`)
   return JSON.parse(line)
@@ -140,16 +150,16 @@ async function ask(program, order) {
 
 /**
  * @param {Results} results
- * @param {number} node
+ * @param {string} engine
  * @param {string} contender
  * @param {Figure} figure
  */
-function keep(results, node, contender, { row, hitRatio, ...figure }) {
+function keep(results, engine, contender, { row, hitRatio, ...figure }) {
   let series = results.series.find((one) => {
-    return one.node === node && one.row === row && one.contender === contender
+    return one.engine === engine && one.row === row && one.contender === contender
   })
   if (series === undefined) {
-    series = { node, row, contender, ...(hitRatio === undefined ? {} : { hitRatio }), rounds: [] }
+    series = { engine, row, contender, ...(hitRatio === undefined ? {} : { hitRatio }), rounds: [] }
     results.series.push(series)
   }
   if (series.hitRatio !== hitRatio)
@@ -193,17 +203,36 @@ function textOf({ series, ...rest }) {
   return `${head},\n  "series": [\n${series.map((one) => `    ${JSON.stringify(one)}`).join(',\n')}\n  ]\n}\n`
 }
 
+/** @param {string} name */
+function isUsualContender(name) {
+  return contenders.some((contender) => contender.name === name && contender.isUsual)
+}
+
+/** @typedef {{ program: string, args: string[] }} Command */
+
 /**
- * The Node of that major version: the one that runs this, or the one that the lockfile brings.
+ * How an engine is started: the Node that runs this, or what one of the two lockfiles brings.
  *
- * @param {number} major
+ * @param {string} engine
+ * @returns {Command}
  */
-function programOf(major) {
-  if (Number.parseInt(process.versions.node, 10) === major) return process.execPath
-  const path = fileURLToPath(new URL(`../node_modules/node${major}/bin/node`, import.meta.url))
-  if (existsSync(path)) return path
-  throw new Error(`there is no Node ${major} here: bench/package.json brings 20 and 24 for Linux on x64; elsewhere run
-this by the Node you mean and name it, as in --node ${Number.parseInt(process.versions.node, 10)}`)
+function commandOf(engine) {
+  if (!ALL.includes(engine)) throw new Error(`--engine: ${engine} is none of ${ALL.join(', ')}`)
+  const isNode = engine.startsWith('node')
+  const args = isNode
+    ? ['--expose-gc']
+    : engine === 'deno'
+      ? ['run', '-A', '--v8-flags=--expose-gc']
+      : ['run']
+  if (engine === `node${Number.parseInt(process.versions.node, 10)}`)
+    return { program: process.execPath, args }
+  const places = ['../node_modules/', '../../test/runtimes/node_modules/'].flatMap((folder) =>
+    isNode ? [`${folder}${engine}/bin/node`] : [`${folder}.bin/${engine}`],
+  )
+  const program = places.map((place) => fileURLToPath(new URL(place, import.meta.url))).find(existsSync)
+  if (program !== undefined) return { program, args }
+  throw new Error(`there is no ${engine} here: bench/package.json brings Node 20 and 24 for Linux on x64, and
+npm ci --prefix test/runtimes the others; elsewhere run this by the Node you mean and name it`)
 }
 
 /** @returns {Record<string, string>} */
@@ -213,6 +242,10 @@ function versions() {
     'lru-cache': '../node_modules/lru-cache/package.json',
     'lru.min': '../node_modules/lru.min/package.json',
     'quick-lru': '../node_modules/quick-lru/package.json',
+    'tiny-lru': '../node_modules/tiny-lru/package.json',
+    mnemonist: '../node_modules/mnemonist/package.json',
+    'toad-cache': '../node_modules/toad-cache/package.json',
+    ttlcache: '../node_modules/@isaacs/ttlcache/package.json',
     tinybench: '../node_modules/tinybench/package.json',
   }
   return Object.fromEntries(

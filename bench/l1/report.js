@@ -8,7 +8,7 @@ import { rows } from './rows.js'
 
 /**
  * @typedef {object} Series one row of one contender on one engine, a figure for each round
- * @property {number} node
+ * @property {string} engine such as `node24`
  * @property {string} row
  * @property {string} contender
  * @property {number} [hitRatio]
@@ -21,7 +21,7 @@ import { rows } from './rows.js'
  * @property {string} date
  * @property {{ seed: string, rounds: number, warmupMs: number, measureMs: number, batch: number }} settings
  * @property {{ cpu: string, cores: number, memoryGiB: number, os: string, loadBefore: number, loadAfter: number }} machine
- * @property {Record<string, { node: string, v8: string }>} engines by major version
+ * @property {Record<string, { name: string, v8?: string | undefined }>} engines what each is in full
  * @property {Record<string, string>} packages versions
  * @property {Series[]} series
  */
@@ -56,30 +56,30 @@ export function reportOf(results) {
       .map(([name, { about }]) => `- **${name}**: ${about}`)
       .join('\n'),
   )
-  for (const [major, { node, v8 }] of Object.entries(engines)) {
-    const version = Number(major)
-    parts.push(`## Node ${node} (V8 ${v8})`, '### CPU time', ...tablesOf(results, version, 'cpuNs'))
-    parts.push(...hitRatiosOf(results, version), ...lossesOf(results, version))
-    parts.push('### The same by the wall clock', ...tablesOf(results, version, 'wallNs'))
+  for (const [engine, { name, v8 }] of Object.entries(engines)) {
+    const title = v8 === undefined ? name : `${name} (V8 ${v8})`
+    parts.push(`## ${title}`, '### CPU time', ...tablesOf(results, engine, 'cpuNs'))
+    parts.push(...hitRatiosOf(results, engine), ...lossesOf(results, engine))
+    parts.push('### The same by the wall clock', ...tablesOf(results, engine, 'wallNs'))
   }
   return `${parts.join('\n\n')}\n`
 }
 
 /**
  * @param {Results} results
- * @param {number} node
+ * @param {string} engine
  * @param {Measure} measure
  */
-function tablesOf(results, node, measure) {
+function tablesOf(results, engine, measure) {
   const groups = [...new Set(rows.map(({ group }) => group))]
   return groups.flatMap((group) => {
-    const members = rows.filter((row) => row.group === group && seriesOf(results, node, row.id).length > 0)
+    const members = rows.filter((row) => row.group === group && seriesOf(results, engine, row.id).length > 0)
     const [first] = members
     if (first === undefined) return []
-    const names = contenders.map(({ name }) => name).filter((name) => has(results, node, members, name))
+    const names = contenders.map(({ name }) => name).filter((name) => has(results, engine, members, name))
     const title = `**${first.keys} keys, ${first.entries.toLocaleString('en')} entries${first.ttlMs === undefined ? '' : ', with a ttl'}** (${keyKinds[first.keys].about})`
     const lines = members.map((row) => {
-      const series = seriesOf(results, node, row.id)
+      const series = seriesOf(results, engine, row.id)
       return [row.workload, ...names.map((name) => cellOf(series, name, measure))]
     })
     return [title, tableOf(['', ...names], lines)]
@@ -88,22 +88,22 @@ function tablesOf(results, node, measure) {
 
 /**
  * @param {Results} results
- * @param {number} node
+ * @param {string} engine
  * @param {string} row
  */
-function seriesOf(results, node, row) {
-  return results.series.filter((series) => series.node === node && series.row === row)
+function seriesOf(results, engine, row) {
+  return results.series.filter((series) => series.engine === engine && series.row === row)
 }
 
 /**
  * @param {Results} results
- * @param {number} node
+ * @param {string} engine
  * @param {import('./rows.js').Row[]} members
  * @param {string} contender
  */
-function has(results, node, members, contender) {
+function has(results, engine, members, contender) {
   return members.some(({ id }) =>
-    seriesOf(results, node, id).some((series) => series.contender === contender),
+    seriesOf(results, engine, id).some((series) => series.contender === contender),
   )
 }
 
@@ -142,16 +142,16 @@ function ratiosOf(series, contender, measure) {
 
 /**
  * @param {Results} results
- * @param {number} node
+ * @param {string} engine
  */
-function hitRatiosOf(results, node) {
+function hitRatiosOf(results, engine) {
   const members = rows.filter(({ workload, id }) => {
-    return workload === 'mixed' && seriesOf(results, node, id).length > 0
+    return workload === 'mixed' && seriesOf(results, engine, id).length > 0
   })
   if (members.length === 0) return []
-  const names = contenders.map(({ name }) => name).filter((name) => has(results, node, members, name))
+  const names = contenders.map(({ name }) => name).filter((name) => has(results, engine, members, name))
   const lines = members.map(({ id }) => {
-    const series = seriesOf(results, node, id)
+    const series = seriesOf(results, engine, id)
     return [
       id,
       ...names.map((name) => series.find((one) => one.contender === name)?.hitRatio?.toFixed(4) ?? '-'),
@@ -159,20 +159,20 @@ function hitRatiosOf(results, node) {
   })
   return [
     '### Hit ratio of the mixed rows',
-    'A count, not a time. quick-lru may keep twice its `maxSize`, so it hits more often; the others are exact LRU.',
+    'A count, not a time. quick-lru may keep twice its `maxSize`, so it hits more often; the others are exact LRU, but for ttlcache.',
     tableOf(['', ...names], lines),
   ]
 }
 
 /**
  * @param {Results} results
- * @param {number} node
+ * @param {string} engine
  */
-function lossesOf(results, node) {
+function lossesOf(results, engine) {
   const lost = rows.flatMap((row) => {
-    const ratios = ratiosOf(seriesOf(results, node, row.id), OURS, 'cpuNs')
+    const ratios = ratiosOf(seriesOf(results, engine, row.id), OURS, 'cpuNs')
     const ratio = ratios.length === 0 ? 1 : median(ratios)
-    return ratio < 1 ? [{ row, ratio, reason: reasonFor(row, node) }] : []
+    return ratio < 1 ? [{ row, ratio, reason: reasonFor(row, engine) }] : []
   })
   if (lost.length === 0) return [`### Where ${OURS} is slower than ${BASELINE}`, 'In no row.']
   const byReason = new Map(lost.map(({ reason }) => [reason, lost.filter((one) => one.reason === reason)]))

@@ -43,6 +43,34 @@ export function lookUp({ cache, keyOf, stream, value }) {
 }
 
 /**
+ * As `lookUp`, by handles where the contender has some; each is made before the clock starts.
+ *
+ * @template V
+ * @param {Setting<V>} setting
+ */
+export function lookUpPrepared(setting) {
+  const { cache, keyOf, stream, value } = setting
+  if (cache.prepare === undefined) return lookUp(setting)
+  const { ids } = stream
+  const { prepare } = cache
+  // In ascending order and without holes, or the engine makes a dictionary of the array.
+  let count = 0
+  for (const id of ids) count = Math.max(count, id + 1)
+  const handles = Array.from({ length: count }, (_, id) => prepare.call(cache, keyOf(id)))
+  return () => {
+    let { at } = stream
+    let found = 0
+    for (let count = 0; count < BATCH; count++) {
+      const handle = handles[/** @type {number} */ (ids[at])]
+      if (handle?.get() === value) found++
+      if (++at === ids.length) at = 0
+    }
+    stream.at = at
+    return found
+  }
+}
+
+/**
  * Stores. What it did is checked when the clock has stopped.
  *
  * @template V

@@ -3,7 +3,7 @@
  * What a row does: which ids it draws, from the seed and before any clock runs, which loop walks them, and what must
  * be true of the cache for the figure to count.
  */
-import { BATCH, deleteAndStore, getOrStore, lookUp, store } from './operations.js'
+import { BATCH, deleteAndStore, getOrStore, lookUp, lookUpPrepared, store } from './operations.js'
 import { randomFrom, shuffled } from './random.js'
 import { zipf } from './zipf.js'
 
@@ -68,6 +68,11 @@ export const workloads = {
       const random = randomFrom(seed)
       return Uint32Array.from({ length: lengthFor(entries) }, () => Math.floor(random() * entries))
     },
+  },
+  'hit-prepared': {
+    ...hitZipf,
+    about: 'as hit-zipf, by handles made before where there are such (`l1.prepare`)',
+    batch: lookUpPrepared,
   },
   miss: {
     about: 'get of keys that are not there',
