@@ -123,7 +123,8 @@ describe.skipIf(!hasPostgres())('postgres faults', () => {
     'a load that a delete overtook is kept nowhere: 200 rounds',
     onBench(async (bench) => {
       const [here, there] = [await bench.cache(), await bench.cache()]
-      expect(await raceLoads(here, there), `SEED=${seed}`).toEqual([])
+      // A commit is acknowledged on one connection and told on another, in whichever order they are read.
+      expect(await raceLoads(here, there, LEASE_MS), `SEED=${seed}`).toEqual([])
     }),
   )
 
