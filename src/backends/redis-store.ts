@@ -105,8 +105,8 @@ export class RedisStore {
   readonly #caller: Caller
   readonly #seen: Stamp[]
   #isClosed = false
-  /** That the keyspace has as many partitions as this store. */
-  #agreed: Promise<unknown> | undefined
+  /** Whether the keyspace has as many partitions as this store. */
+  #hasAgreed = false
   #isSweeping = false
   /** Prefixes that wait for the sweep under way. */
   readonly #unswept = new Set<string>()
@@ -140,12 +140,19 @@ export class RedisStore {
   }
 
   /** Runs an operation, and gives its failure the form that callers know. */
-  async attempt<T>(what: string, run: () => Promise<T>): Promise<T> {
+  attempt<T>(what: string, run: () => Promise<T>): Promise<T> {
+    return this.listen(what, async () => {
+      // Each for itself until one has an answer: an answer that never comes must not be everybody's.
+      if (!this.#hasAgreed) await this.#agree()
+      return await run()
+    })
+  }
+
+  /** The same for what asks about all partitions anyway. */
+  async listen<T>(what: string, run: () => Promise<T>): Promise<T> {
     if (this.#isClosed)
       throw new CacheError('CACHE_CLOSED', `${this.name}: ${what} after close`, { tier: 'redis' })
     try {
-      this.#agreed ??= this.#agree()
-      await this.#agreed
       return await run()
     } catch (error) {
       throw failureOf(this.name, what, error)
@@ -363,12 +370,8 @@ export class RedisStore {
    * operation, and not by the first key that lies where both have a partition.
    */
   async #agree(): Promise<void> {
-    try {
-      await this.#standOf([0], '', [])
-    } catch (error) {
-      this.#agreed = undefined
-      throw error
-    }
+    await this.#standOf([0], '', [])
+    this.#hasAgreed = true
   }
 
   /** Where a partition stands. */

@@ -115,7 +115,7 @@ class RedisBus implements Bus {
   }
 
   subscribe(listener: BusListener): Promise<Stamp[]> {
-    return this.#store.attempt('subscribe', async () => {
+    return this.#store.listen('subscribe', async () => {
       this.#listener = listener
       let stood: readonly Stamp[] = []
       await this.#check([this.#messages, this.#echoes], (stamps) => {

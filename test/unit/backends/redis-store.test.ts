@@ -143,3 +143,12 @@ test('every operation of a failing client rejects in one form', async () => {
     })
   }
 })
+
+test('an answer that never comes to the first call does not hold up the ones after it', async () => {
+  const answers: Promise<unknown>[] = [new Promise(() => {})]
+  const stands = [Buffer.from('1'), Buffer.from('0')]
+  const callBuffer = () => answers.shift() ?? Promise.resolve(stands)
+  const tier = redisTier({ client: { callBuffer } as never })
+  void tier.get('key')
+  expect((await tier.ledger?.probe('token'))?.[0]).toEqual({ partition: 0, epoch: 1, sequence: 0 })
+})
