@@ -229,7 +229,16 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
       : levels[authority.depth]?.guard
   const invalidations = new Invalidations(clock, bus !== undefined)
   const doubts = new Doubts()
-  const stack = new TierStack({ levels, authority, authorityGuard, codec, invalidations, doubts, events })
+  const stack = new TierStack({
+    levels,
+    authority,
+    authorityGuard,
+    codec,
+    invalidations,
+    doubts,
+    clock,
+    events,
+  })
   const l1 = options.l1 === false ? undefined : createFirstLevel(options.l1, codec, bus, clock, random)
   const origin = randomId(random)
   const coordinator = new Coordinator({

@@ -19,7 +19,7 @@ import type { Message } from '../message.ts'
 import type { Events, Level, MutationOp } from '../metrics/events.ts'
 import type { ResolvedCall, Skip } from '../options.ts'
 import type { Random } from '../random.ts'
-import { partitionOf, type Stamp } from '../stamp.ts'
+import { isAtOrAfter, partitionOf, type Stamp } from '../stamp.ts'
 import type { Mutation } from '../tiers/ledger.ts'
 import { Alone } from './alone.ts'
 import type { Authority } from './authority.ts'
@@ -145,6 +145,8 @@ export class Coordinator implements InboundTarget {
       failures: this.#failures,
       slots: new LoadSlots(parts.maxLoads),
       heard: (stored) => this.#heard(stored),
+      met: (stored, stamp, isFlight) => this.#met(stored, stamp, isFlight),
+      forget: (stored) => this.#flights.forget(stored),
     })
     this.#conditions = new Conditions(parts.stack, parts.codec)
     this.#alone = new Alone(parts.copies)
@@ -193,7 +195,7 @@ export class Coordinator implements InboundTarget {
       if (value !== undefined) return value
     }
     const view = await this.#read(subject, skip)
-    return view === undefined || view.freshMs <= 0 ? undefined : view.value
+    return this.#isFresh(view) ? view.value : undefined
   }
 
   /** The fresh values for many keys, in the order of the keys, with one call to each tier. */
@@ -223,7 +225,7 @@ export class Coordinator implements InboundTarget {
     const views = isRead ? await this.#filling.read(missing, skip) : []
     for (const [turn, { key }] of missing.entries()) {
       const view = views[turn]
-      if (view !== undefined && view.freshMs > 0) values.set(key, view.value)
+      if (this.#isFresh(view)) values.set(key, view.value)
       else values.delete(key)
     }
     return values
@@ -355,8 +357,9 @@ export class Coordinator implements InboundTarget {
     const bytes =
       this.#stack.levels.length === 0 ? new Uint8Array(0) : encodeEntry(this.#codec, key, value, lifetime)
     const remainingMs = lifetime.ttlMs + staleMsOf(lifetime)
+    const freshUntil = this.#clock.now() + lifetime.ttlMs
     await this.#mutate(subject, { op: 'set', key: subject.stored, bytes, remainingMs }, (stamp) =>
-      this.#copies.keep(subject.l1Key, value, lifetime, stamp, note),
+      this.#copies.put(subject.l1Key, value, freshUntil, freshUntil + staleMsOf(lifetime), stamp, note),
     )
     return true
   }
@@ -442,7 +445,7 @@ export class Coordinator implements InboundTarget {
     const held = this.#copies.held(subject.l1Key)
     if (held !== undefined && held.staleForMs < 0) return -held.staleForMs
     const view = this.#isAlone ? undefined : await this.#read(subject, undefined)
-    return view !== undefined && view.freshMs > 0 ? view.freshMs : undefined
+    return this.#isFresh(view) ? view.freshUntil - this.#clock.now() : undefined
   }
 
   /** Removes every entry of this cache, in all versions. */
@@ -551,6 +554,10 @@ export class Coordinator implements InboundTarget {
 
   // Reading
 
+  #isFresh(view: EntryView | undefined): view is EntryView {
+    return view !== undefined && view.freshUntil > this.#clock.now()
+  }
+
   #read(subject: Subject, skip: Skip | undefined): Promise<EntryView | undefined> {
     const read = async (): Promise<EntryView | undefined> => (await this.#filling.read([subject], skip))[0]
     return skip === undefined ? this.#reads.run(subject.stored, read) : read()
@@ -615,7 +622,7 @@ export class Coordinator implements InboundTarget {
   #fly(search: Search): Flight<SearchNote> {
     const { stored } = search.subject
     // Whatever is being loaded already began earlier: it must not end up over what is loaded now.
-    if (search.call.isForced) this.#marks.overtake(stored)
+    if (search.call.isForced) this.#marks.supersede(stored)
     return this.#flights.start(stored, searchNote(), (note) => this.#filling.fill(search, note))
   }
 
@@ -706,6 +713,7 @@ export class Coordinator implements InboundTarget {
     this.#failures.forget(stored)
     this.#copies.hide(l1Key)
     const remove: Following = { op: 'delete', key: stored }
+    const calledAt = this.#clock.now()
     let isInstalled = false
     const existed = await this.#working(async () => {
       try {
@@ -713,7 +721,7 @@ export class Coordinator implements InboundTarget {
         const committed = await this.#commit(mutation, serial)
         this.#doubts.lift(stored, serial)
         if (committed.stamp !== undefined) this.#copies.note(stored, committed.stamp)
-        await this.#stack.follow(turn.isLatest() ? mutation : remove, committed.stamp)
+        await this.#stack.follow(turn.isLatest() ? this.#aged(mutation, calledAt) : remove, committed.stamp)
         if (install !== undefined && turn.isLatest()) {
           install(committed.stamp)
           isInstalled = true
@@ -813,6 +821,12 @@ export class Coordinator implements InboundTarget {
     this.#doubts.lift(stored, this.#serial)
   }
 
+  /** A mutation for the copies: what it took to commit is no part of a value's life. */
+  #aged(mutation: Following, calledAt: number): Following {
+    if (mutation.op !== 'set') return mutation
+    return { ...mutation, remainingMs: mutation.remainingMs - (this.#clock.now() - calledAt) }
+  }
+
   /** Something newer than every load of this key under way exists. */
   #overtake(stored: string): void {
     this.#marks.overtake(stored)
@@ -839,6 +853,18 @@ export class Coordinator implements InboundTarget {
   #heard(stored: string): Stamp | undefined {
     if (this.#authority === undefined) return undefined
     return this.#inbound?.heard(partitionOf(partitionTextOf(stored), this.#authority.ledger.partitions))
+  }
+
+  /** An entry was found that was written at `stamp`: what is older is not good any more. */
+  #met(stored: string, stamp: Stamp, isFlight: boolean): boolean {
+    if (this.#inbound === undefined) return false
+    const heard = this.#inbound.heard(stamp.partition)
+    if (heard !== undefined && isAtOrAfter(heard, stamp)) return false
+    this.#copies.note(stored, stamp)
+    this.#marks.overtake(stored)
+    this.#reads.forget(stored)
+    if (!isFlight) this.#flights.forget(stored)
+    return true
   }
 
   async #commit(mutation: Mutation, serial: number): Promise<Outcome> {

@@ -150,6 +150,11 @@ export class Copies {
     this.#invalidations.note(stored, stamp)
   }
 
+  /** Something newer of a key is known than its copies, while the order was heard up to `heard`. */
+  surpass(stored: string, heard: Stamp): void {
+    this.#invalidations.surpass(stored, heard)
+  }
+
   /** Another process changed a key at `stamp`. Returns the key as L1 knows it. */
   invalidate(stored: string, stamp: Stamp): Key {
     this.#invalidations.note(stored, stamp)

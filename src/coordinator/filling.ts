@@ -59,12 +59,12 @@ export interface Flown {
   readonly refresh: { readonly leastFreshMs: number } | undefined
 }
 
-/** An entry with what is left of its times. */
+/** An entry, and until when it is fresh. */
 export interface EntryView {
   readonly value: unknown
   readonly level: Level
-  readonly freshMs: number
-  readonly usableMs: number
+  /** By this process's clock. */
+  readonly freshUntil: number
 }
 
 /** Counts of what happened beyond L1, which counts for itself. */
@@ -90,6 +90,15 @@ export interface FillingParts {
   readonly defaults: ResolvedCall
   /** How far this process has heard in the partition of a stored key; `undefined` where there is no bus. */
   heard(stored: string): Stamp | undefined
+  /**
+   * An entry was found that was written at `stamp`.
+   *
+   * @param isFlight - Whether the flight of the key found it, and may be joined as before.
+   * @returns Whether that is beyond what was heard: then whatever else is under way for the key has been overtaken.
+   */
+  met(stored: string, stamp: Stamp, isFlight: boolean): boolean
+  /** A value was given out that is newer than what a search under way may bring. */
+  forget(stored: string): void
 }
 
 /** Whether a value that has been stale for so long may stand in for a load that failed or takes its time. */
@@ -113,6 +122,8 @@ export class Filling {
   readonly #defaults: ResolvedCall
   readonly #running = new Set<(error: unknown) => void>()
   readonly #heard: (stored: string) => Stamp | undefined
+  readonly #met: (stored: string, stamp: Stamp, isFlight: boolean) => boolean
+  readonly #forget: (stored: string) => void
   #isClosed = false
   readonly counts: FillingCounts = { loads: 0, loadFailures: 0, loadsOvertaken: 0, staleServed: 0 }
 
@@ -128,12 +139,13 @@ export class Filling {
     this.#slots = parts.slots
     this.#defaults = parts.defaults
     this.#heard = (stored) => parts.heard(stored)
+    this.#met = (stored, stamp, isFlight) => parts.met(stored, stamp, isFlight)
+    this.#forget = (stored) => parts.forget(stored)
   }
 
   /** Asks the tiers for each subject and copies what is found into everything nearer. */
   async read(subjects: readonly Subject[], skip?: Skip): Promise<(EntryView | undefined)[]> {
     const fences = subjects.map(({ stored }) => this.#marks.watch(stored))
-    const askedAt = this.#clock.now()
     try {
       const readings = await this.#stack.read(
         subjects.map(({ key }) => key),
@@ -149,9 +161,12 @@ export class Filling {
             return undefined
           }
           if (this.#events.hears('entry.hit')) {
-            this.#events.tell('entry.hit', { key, level: found.level, stale: found.freshMs <= 0 })
+            const stale = found.freshUntil <= this.#clock.now()
+            this.#events.tell('entry.hit', { key, level: found.level, stale })
           }
-          await this.#keepFound(subject, found, asOf, fences[turn] as Fence, askedAt, this.#defaults)
+          const fence = this.#learn(found, fences[turn] as Fence, false)
+          fences[turn] = fence
+          await this.#keepFound(subject, found, asOf, fence, this.#defaults)
           return found
         }),
       )
@@ -170,25 +185,26 @@ export class Filling {
     const { batch, call, held, leastFreshMs, subject } = search
     const { key, stored } = subject
     batch?.begin(key, stored)
-    const fence = this.#marks.watch(stored)
+    let fence = this.#marks.watch(stored)
     const heard = this.#heard(stored)
-    const askedAt = this.#clock.now()
     try {
       const reading = await this.#look(search)
       const found = reading?.found
-      if (found !== undefined && found.freshMs > leastFreshMs) {
-        const isStale = found.freshMs <= 0
+      if (found !== undefined) fence = this.#learn(found, fence, true)
+      const freshMs = found === undefined ? 0 : found.freshUntil - this.#clock.now()
+      if (found !== undefined && freshMs > leastFreshMs) {
+        const isStale = freshMs <= 0
         if (isStale) this.servedStale(key, found.level)
         else if (this.#events.hears('entry.hit'))
           this.#events.tell('entry.hit', { key, level: found.level, stale: false })
-        const beside = await this.#keepFound(subject, found, reading?.asOf, fence, askedAt, call)
+        const beside = await this.#keepFound(subject, found, reading?.asOf, fence, call)
         if (isStale) return { value: found.value, refresh: { leastFreshMs: 0 } }
-        const isDue = beside !== undefined && found.freshMs < beside.aheadMs
+        const isDue = beside !== undefined && freshMs < beside.aheadMs
         return { value: found.value, refresh: isDue ? { leastFreshMs: beside.aheadMs } : undefined }
       }
       if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
 
-      const before = found === undefined ? held : { value: found.value, staleForMs: -found.freshMs }
+      const before = found === undefined ? held : { value: found.value, staleForMs: -freshMs }
       if (before !== undefined) {
         const since = this.#clock.now() - before.staleForMs
         note.stale = { value: before.value, since, level: found?.level ?? 'l1' }
@@ -242,6 +258,7 @@ export class Filling {
       running: this.#running,
     }
     this.counts.loads++
+    const mutations = this.#marks.mutationsOf(fence)
     let loaded: Loaded
     try {
       // A batch is one load of many keys, so its keys need no places of their own.
@@ -264,7 +281,17 @@ export class Filling {
     const beside = noteOf(call.refreshAhead, lifetime.ttlMs, durationMs, loaded.validators)
     const isStored =
       !loaded.isSkipped &&
-      (await this.#keepLoaded(subject, loaded.value, lifetime, asOf, heard, fence, beside, call.skip))
+      (await this.#keepLoaded(
+        subject,
+        loaded.value,
+        lifetime,
+        asOf,
+        heard,
+        fence,
+        mutations,
+        beside,
+        call.skip,
+      ))
     if (this.#events.hears('load.finished')) {
       this.#events.tell('load.finished', { key, durationMs, stored: isStored })
     }
@@ -288,12 +315,22 @@ export class Filling {
     if (this.#events.hears('entry.hit')) this.#events.tell('entry.hit', { key, level, stale: true })
   }
 
+  /**
+   * What was read counts as heard, for its key: nothing older may be answered after it, though the message is still on
+   * its way. Returns the fence that this look goes on with.
+   */
+  #learn({ stamp }: Found, fence: Fence, isFlight: boolean): Fence {
+    const held = this.#marks.holds(fence)
+    if (stamp === undefined || !this.#met(fence.key, stamp, isFlight && held) || !held) return fence
+    this.#marks.drop(fence)
+    return this.#marks.watch(fence.key)
+  }
+
   async #keepFound(
     subject: Subject,
     found: Found,
     asOf: Stamp | undefined,
     fence: Fence,
-    askedAt: number,
     call: ResolvedCall,
   ): Promise<Note | undefined> {
     const beside = noteOf(
@@ -307,10 +344,8 @@ export class Filling {
         if (this.#marks.holds(fence)) await this.#stack.backFill(subject.stored, found, asOf)
       })
     }
-    // Counted from before the tier was asked: the time on the way must not lengthen a life.
-    if (found.usableMs > 0 && this.#marks.holds(fence)) {
-      const freshUntil = askedAt + found.freshMs
-      this.#copies.put(subject.l1Key, found.value, freshUntil, askedAt + found.usableMs, asOf, beside)
+    if (found.usableUntil > this.#clock.now() && this.#marks.holds(fence)) {
+      this.#copies.put(subject.l1Key, found.value, found.freshUntil, found.usableUntil, asOf, beside)
     }
     return beside
   }
@@ -323,10 +358,13 @@ export class Filling {
     asOf: Stamp | undefined,
     heard: Stamp | undefined,
     fence: Fence,
+    mutations: number,
     beside: Note | undefined,
     skip: Skip | undefined,
   ): Promise<boolean> {
     if (value === undefined || lifetime.ttlMs === 0 || this.#isClosed) return false
+    const freshUntil = this.#clock.now() + lifetime.ttlMs
+    const usableUntil = freshUntil + staleMsOf(lifetime)
     let bytes: Uint8Array = new Uint8Array(0)
     const isForTiers = skip !== 'tiers'
     if (isForTiers && this.#stack.levels.length > 0) {
@@ -340,23 +378,39 @@ export class Filling {
       }
     }
     return this.#inTurn(this.#marks.copy(subject.stored), async () => {
-      if (!this.#marks.holds(fence)) {
-        this.counts.loadsOvertaken++
-        return false
-      }
-      const remainingMs = lifetime.ttlMs + staleMsOf(lifetime)
+      if (!this.#marks.holds(fence)) return this.#giveUp(subject, fence, mutations)
       const outcome = isForTiers
-        ? await this.#stack.populate(subject.stored, bytes, remainingMs, asOf)
+        ? await this.#stack.populate(subject.stored, bytes, usableUntil, asOf)
         : 'stored'
-      if (outcome === 'refused' || !this.#marks.holds(fence)) {
-        this.counts.loadsOvertaken++
-        return false
-      }
+      // Of this mutation nobody told yet: others that are under way began before it as well.
+      if (outcome === 'refused') this.#marks.overtake(subject.stored)
+      if (!this.#marks.holds(fence)) return this.#giveUp(subject, fence, mutations)
+      if (outcome === 'failed') this.#surpass(subject.stored)
       // An authority that could not be asked keeps nothing, but while the bus works this process hears of
       // every mutation since the load began, so its own L1 may keep the value.
-      this.#copies.keep(subject.l1Key, value, lifetime, outcome === 'failed' ? heard : asOf, beside)
+      const known = outcome === 'failed' ? heard : asOf
+      this.#copies.put(subject.l1Key, value, freshUntil, usableUntil, known, beside)
       return true
     })
+  }
+
+  /**
+   * Keeps nothing of what was loaded. Nor what is here from before, which those who waited have seen surpassed; only
+   * what began here while the loader ran, as a mutation, is newer than what that brought.
+   */
+  #giveUp({ l1Key, stored }: Subject, fence: Fence, mutations: number): false {
+    this.counts.loadsOvertaken++
+    if (this.#marks.mutationsOf(fence) > mutations) return false
+    if (this.#surpass(stored)) this.#copies.drop(l1Key)
+    this.#forget(stored)
+    return false
+  }
+
+  /** A value is given out that is newer than what nearer tiers may have. Says whether there is a bus to judge by. */
+  #surpass(stored: string): boolean {
+    const heard = this.#heard(stored)
+    if (heard !== undefined) this.#copies.surpass(stored, heard)
+    return heard !== undefined
   }
 
   async #inTurn<T>(turn: Turn, write: () => Promise<T>): Promise<T> {

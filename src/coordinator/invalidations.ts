@@ -9,7 +9,7 @@
 // then there are no floors and no lease, and only this process's own mutations count.
 
 import type { Clock } from '../clock.ts'
-import type { Stamp } from '../stamp.ts'
+import { isAtOrAfter, type Stamp } from '../stamp.ts'
 
 const MOST_KEYS = 16_384
 
@@ -55,6 +55,13 @@ export class Invalidations {
       this.#forgotten.set(changed.partition, changed)
       break
     }
+  }
+
+  /** A copy of `key` has to be newer than `heard`, and than any change of it that is known. */
+  surpass(key: string, heard: Stamp): void {
+    const known = this.#changed.get(key)
+    const latest = known !== undefined && isAtOrAfter(known, heard) ? known : heard
+    this.note(key, { ...latest, sequence: latest.sequence + 1 })
   }
 
   /** Whether a copy of `key` that was current at `stamp` still is, as far as this process has heard. */

@@ -35,6 +35,8 @@ interface Mark {
   holders: number
   /** Raised by everything that overtakes. */
   generation: number
+  /** Raised by what begins here and is newer than any load under way. */
+  mutations: number
   /** The last write that was called; `undefined` when all are done. */
   tail: Promise<void> | undefined
 }
@@ -45,6 +47,7 @@ export class Marks {
   /** Raised by what overtakes every key: `clear`, gaps. */
   #sweep = 0
   #clears = 0
+  #cleared = 0
   #clearTail: Promise<void> | undefined
 
   /** Number of keys with something under way. */
@@ -79,6 +82,11 @@ export class Marks {
     return mark?.generation === fence.generation && this.#sweep === fence.sweep
   }
 
+  /** Grows when something newer begins here, as a mutation, while a key is watched. */
+  mutationsOf({ key }: Fence): number {
+    return (this.#marks.get(key)?.mutations ?? 0) + this.#cleared
+  }
+
   /** Ends a load. */
   drop(fence: Fence): void {
     this.#release(fence.key)
@@ -88,6 +96,14 @@ export class Marks {
   overtake(key: string): void {
     const mark = this.#marks.get(key)
     if (mark !== undefined) mark.generation++
+  }
+
+  /** The same, and it began here: whatever is under way is older than what comes of it. */
+  supersede(key: string): void {
+    const mark = this.#marks.get(key)
+    if (mark === undefined) return
+    mark.generation++
+    mark.mutations++
   }
 
   /** Something newer than any load under way may exist, for any key. */
@@ -100,6 +116,7 @@ export class Marks {
     const mark = this.#hold(key)
     mark.pending++
     mark.generation++
+    mark.mutations++
     return this.#turn(key, mark, () => {
       mark.pending--
     })
@@ -115,6 +132,7 @@ export class Marks {
     const before = [...this.#marks.values()].flatMap((mark) => mark.tail ?? [])
     if (this.#clearTail !== undefined) before.push(this.#clearTail)
     this.#clears++
+    this.#cleared++
     const sweep = ++this.#sweep
     const { promise, resolve } = latch()
     this.#clearTail = promise
@@ -148,7 +166,13 @@ export class Marks {
   }
 
   #hold(key: string): Mark {
-    const mark = this.#marks.get(key) ?? { pending: 0, holders: 0, generation: 0, tail: undefined }
+    const mark = this.#marks.get(key) ?? {
+      pending: 0,
+      holders: 0,
+      generation: 0,
+      mutations: 0,
+      tail: undefined,
+    }
     mark.holders++
     this.#marks.set(key, mark)
     return mark

@@ -3,6 +3,7 @@
 // current. No decision about values is taken here; whether something may be written is asked by the
 // coordinator before each call.
 
+import type { Clock } from '../clock.ts'
 import type { Codec } from '../codecs/codec.ts'
 import { remainingTimes } from '../entry.ts'
 import { CacheError } from '../errors.ts'
@@ -33,14 +34,22 @@ export interface Found {
   readonly level: string
   /** Which tier it was found in, counted from the nearest. */
   readonly depth: number
-  /** How long it is still fresh; zero or less when it is stale. */
+  /** How long it was fresh yet when the tier answered; zero or less when it was stale. */
   readonly freshMs: number
   /** How long it may still be used at all. */
   readonly usableMs: number
   /** How much of that is stale time. */
   readonly staleMs: number
+  /**
+   * Until when it is fresh, and until when it may be used at all, by this process's clock. Counted from before the
+   * tier was asked: time on the way, or while the process stood still, must not lengthen a life.
+   */
+  readonly freshUntil: number
+  readonly usableUntil: number
   /** The stored form, for copies. */
   readonly bytes: Uint8Array
+  /** The order at which it was written, as the tier has it. */
+  readonly stamp: Stamp | undefined
 }
 
 /** What a look through the tiers brought. */
@@ -67,6 +76,7 @@ export class TierStack {
   readonly #codec: Codec
   readonly #invalidations: Invalidations
   readonly #doubts: Doubts
+  readonly #clock: Clock
   readonly #events: Events
 
   constructor(parts: {
@@ -77,6 +87,7 @@ export class TierStack {
     codec: Codec
     invalidations: Invalidations
     doubts: Doubts
+    clock: Clock
     events: Events
   }) {
     this.levels = parts.levels
@@ -85,6 +96,7 @@ export class TierStack {
     this.#codec = parts.codec
     this.#invalidations = parts.invalidations
     this.#doubts = parts.doubts
+    this.#clock = parts.clock
     this.#events = parts.events
   }
 
@@ -103,12 +115,13 @@ export class TierStack {
       if (open.length === 0) return readings
       if (depth < nearest) continue
       const wanted = open.map((place) => stored[place] as string)
+      const askedAt = this.#clock.now()
       const entries = this.#isAuthority(depth)
         ? await this.#readAuthority(wanted, open, readings)
         : await this.#readTier(level, wanted)
       open = open.filter((place, turn) => {
         const entry = isDoubted[place] ? undefined : entries[turn]
-        const found = this.#open(keys[place] as Key, wanted[turn] as string, entry, level, depth)
+        const found = this.#open(keys[place] as Key, wanted[turn] as string, entry, level, depth, askedAt)
         if (found === undefined) {
           level.misses++
           return true
@@ -140,34 +153,35 @@ export class TierStack {
     const level = depth === undefined ? undefined : this.levels[depth]
     if (depth === undefined || level === undefined) return undefined
     const ledger = this.#authority?.ledger
+    const askedAt = this.#clock.now()
     const entry = await level.guard.demand('read', async () =>
       ledger === undefined ? level.tier.get(stored) : (await ledger.read([stored]))[0]?.entry,
     )
-    return this.#open(key, stored, entry, level, depth)
+    return this.#open(key, stored, entry, level, depth, askedAt)
   }
 
   /** Copies an entry into the tiers nearer than where it was found. Failures are events. */
   async backFill(stored: string, found: Found, asOf: Stamp | undefined): Promise<void> {
-    await this.#copy(stored, found.bytes, found.usableMs, asOf, found.depth)
+    await this.#copy(stored, found.bytes, found.usableUntil, asOf, found.depth)
   }
 
   /** Stores a loaded entry: at the authority, if nothing overtook it, then in the nearer tiers. */
   async populate(
     stored: string,
     bytes: Uint8Array,
-    usableMs: number,
+    usableUntil: number,
     asOf: Stamp | undefined,
   ): Promise<Populated> {
     if (this.#authority === undefined) {
-      await this.#copy(stored, bytes, usableMs, undefined, this.levels.length)
+      await this.#copy(stored, bytes, usableUntil, undefined, this.levels.length)
       return 'stored'
     }
     if (asOf === undefined) return 'failed'
     const { ledger } = this.#authority
-    const write = { key: stored, bytes, remainingMs: usableMs }
+    const write = { key: stored, bytes, remainingMs: usableUntil - this.#clock.now() }
     const outcome = await this.#authorityGuard?.attempt('populate', () => ledger.populate(write, asOf))
     if (outcome === undefined) return 'failed'
-    if (outcome === 'stored') await this.#copy(stored, bytes, usableMs, asOf, this.#copies)
+    if (outcome === 'stored') await this.#copy(stored, bytes, usableUntil, asOf, this.#copies)
     return outcome
   }
 
@@ -317,13 +331,25 @@ export class TierStack {
     entry: TierEntry | undefined,
     level: Level,
     depth: number,
+    askedAt: number,
   ): Found | undefined {
     if (entry === undefined) return undefined
     if (this.#isCopy(depth) && !this.#invalidations.allows(stored, entry.stamp)) return undefined
     try {
       const { value, staleMs } = decodeEnvelope(this.#codec, entry.bytes)
       const { freshMs, usableMs } = remainingTimes(entry.remainingMs, staleMs)
-      return { value, level: level.tier.name, depth, freshMs, usableMs, staleMs, bytes: entry.bytes }
+      return {
+        value,
+        level: level.tier.name,
+        depth,
+        freshMs,
+        usableMs,
+        staleMs,
+        freshUntil: askedAt + freshMs,
+        usableUntil: askedAt + usableMs,
+        bytes: entry.bytes,
+        stamp: entry.stamp,
+      }
     } catch (error) {
       if (this.#events.hears('entry.undecodable')) {
         this.#events.tell('entry.undecodable', { key, tier: level.tier.name, error: error as CacheError })
@@ -335,12 +361,13 @@ export class TierStack {
   async #copy(
     stored: string,
     bytes: Uint8Array,
-    remainingMs: number,
+    usableUntil: number,
     stamp: Stamp | undefined,
     below: number,
   ): Promise<void> {
     for (let depth = below - 1; depth >= 0; depth--) {
       const level = this.levels[depth] as Level
+      const remainingMs = usableUntil - this.#clock.now()
       await level.guard.attempt('set', () => level.tier.set({ key: stored, bytes, remainingMs, stamp }))
     }
   }
