@@ -10,7 +10,7 @@ import { binOf, runNode } from './run-command.js'
 
 const usage = `npm run simulate -- [options]
 
-  --seeds N     runs of each layout (2000; with --mutants 200)
+  --seeds N     runs of sixty virtual seconds each (2000; with --mutants 200)
   --from N      the first seed (1): a run that was interrupted goes on from where it says it was
   --jobs N      how many processes share the work (2)
   --mutants     take the guards away one by one; each must make a run fail

@@ -25,6 +25,7 @@ const filling = 'coordinator/filling.ts'
 const inbound = 'coordinator/inbound.ts'
 const invalidations = 'coordinator/invalidations.ts'
 const marks = 'coordinator/marks.ts'
+const scripts = 'backends/redis-scripts.ts'
 const tierStack = 'coordinator/tier-stack.ts'
 
 /** @type {readonly Mutant[]} */
@@ -140,20 +141,20 @@ export const mutants = [
   {
     name: 'an overtaken load is kept in L1',
     file: filling,
-    from: "if (outcome === 'refused' || !this.#marks.holds(fence)) {",
-    to: "if (outcome === 'refused') {",
+    from: "if (!this.#marks.holds(fence)) return this.#giveUp(subject, fence, mutations)\n      if (outcome === 'failed')",
+    to: "if (outcome === 'failed')",
   },
   {
     name: 'an overtaken reading is put into L1',
     file: filling,
-    from: 'if (found.usableMs > 0 && this.#marks.holds(fence)) {',
-    to: 'if (found.usableMs > 0) {',
+    from: 'if (found.usableUntil > this.#clock.now() && this.#marks.holds(fence)) {',
+    to: 'if (found.usableUntil > this.#clock.now()) {',
   },
   {
     name: 'the authority’s fence looks at nothing',
-    file: 'backends/hub.ts',
-    from: "if (!this.#allows(write.key, asOf)) return 'refused'\n    this.entries",
-    to: 'this.entries',
+    file: scripts,
+    from: 'elseif key == name then',
+    to: "elseif key == '' then",
   },
   {
     name: 'copies in tiers are believed whatever their stamp',
@@ -172,6 +173,66 @@ export const mutants = [
     file: coordinator,
     from: 'const serial = ++this.#serial\n    this.#flights.forget(stored)\n    this.#reads.forget(stored)',
     to: 'const serial = ++this.#serial',
+  },
+  {
+    name: 'the authority’s fence does not look at clears',
+    file: scripts,
+    from: 'if string.sub(name, 1, #key) == key then return 0 end',
+    to: '',
+  },
+  {
+    name: 'a server that lost state goes on where it stands',
+    file: scripts,
+    from: 'if state and not later(seenEpoch, seenSequence, state.epoch, state.sequence) then return state end',
+    to: 'if state then return state end',
+  },
+  {
+    name: 'entries of an older epoch are alive',
+    file: 'backends/redis-layout.ts',
+    from: 'if (view.getFloat64(1, true) !== state.epoch) return undefined',
+    to: '',
+  },
+  {
+    name: 'entries from before a clear are alive',
+    file: 'backends/redis-layout.ts',
+    from: 'generation < mark.generation && key.startsWith(mark.prefix)',
+    to: 'generation < 0 && key.startsWith(mark.prefix)',
+  },
+  {
+    name: 'a lease counts from the arrival of its echo',
+    file: 'coordinator/lease.ts',
+    from: 'this.#renew(sentAt)',
+    to: 'this.#renew(this.#parts.clock.now())',
+  },
+  {
+    name: 'a life counts from the arrival of the value',
+    file: tierStack,
+    from: 'freshUntil: askedAt + freshMs',
+    to: 'freshUntil: this.#clock.now() + freshMs',
+  },
+  {
+    name: 'what has become stale on the way is given out as fresh',
+    file: coordinator,
+    from: 'return view !== undefined && view.freshUntil > this.#clock.now()',
+    to: 'return view !== undefined',
+  },
+  {
+    name: 'what was read is not news',
+    file: coordinator,
+    from: 'if (heard !== undefined && isAtOrAfter(heard, stamp)) return false',
+    to: 'if (stamp.epoch > 0) return false',
+  },
+  {
+    name: 'what was given out is forgotten',
+    file: filling,
+    from: 'if (this.#surpass(stored)) this.#copies.drop(l1Key)',
+    to: '',
+  },
+  {
+    name: 'nobody joins a load',
+    file: coordinator,
+    from: 'const joined = passesCopies(call) ? undefined : this.#flights.joinable(subject.stored, call.loadTimeoutMs)',
+    to: 'const joined = undefined',
   },
   {
     name: 'after a mutation that was not taken the tiers are believed',

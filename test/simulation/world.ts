@@ -1,268 +1,606 @@
-// One run of the simulator: several processes over one authority, driven at random. Everything under test is the
-// real thing; what is simulated is the backend (a hub), the way to it, the bus, time, and crashes.
+// One run of the simulator: several processes over one Redis for sixty seconds, and what befalls them. Everything under
+// test is the real thing, down to the scripts; what is simulated is time, the way (network.ts), the server
+// (model-redis.ts) and crashes. What has to hold is in history.ts.
 //
-// Truth is a number per key that only grows. A loader reads it when it begins and answers when the run lets it. What
-// is checked, at every read:
-//
-//   C1  a read that was called after a mutation was called in its process never answers with an older number,
-//       whether the mutation was taken or not (C2)
-//   C5  a read that was called a lease after a mutation was acknowledged anywhere never does either, whatever was
-//       lost, doubled, swapped or cut in between
-//   and at the end, when all works again and two leases have passed, no process has anything from before an
-//   acknowledged mutation, so nothing of it is left at the authority (C6)
-//
-// What a run does, and which faults strike it, is drawn from its seed: a workload that is always the same would find
-// always the same.
+// What a run does, and which faults strike it, is drawn from its seed, each fault with probability one half: a
+// workload that is always the same would find always the same, and faults that always come together hide each other.
 
-import { expect } from 'vitest'
-import { inProcessBus } from '../../src/bus/in-process.ts'
+import * as scripts from '../../src/backends/redis-scripts.ts'
+import { RedisStore } from '../../src/backends/redis-store.ts'
+import { redisBus } from '../../src/bus/redis.ts'
 import type { Cache } from '../../src/cache.ts'
 import { createCache } from '../../src/create-cache.ts'
-import { type FaultPlan, flakyTier } from '../../src/testing/chaos.ts'
-import { ManualClock } from '../../src/testing/manual-clock.ts'
-import { Hub, memoryTier } from '../../src/tiers/memory.ts'
+import { keyScope, partitionTextOf, storedKey } from '../../src/key.ts'
+import { decodeMessage } from '../../src/message.ts'
+import { partitionOf } from '../../src/stamp.ts'
+import { flakyTier } from '../../src/testing/chaos.ts'
+import { memoryTier } from '../../src/tiers/memory.ts'
+import { redisTier } from '../../src/tiers/redis.ts'
 import type { Tier } from '../../src/tiers/tier.ts'
-import { deferred, rest } from '../support/caches.ts'
 import { seededRandom } from '../support/seeded-random.ts'
+import { Broken, History, type Key, type Lifetimes, type Mutation, type Value, Witness } from './history.ts'
+import { Client, Line, LONGEST_ON_THE_WAY_MS, Network, type Weather } from './network.ts'
+import { Life, Universe } from './universe.ts'
 
-type Key = string | number
-
-const STEPS = 500
+const RUN_MS = 60_000
 const LEASE_MS = 3_000
-const KEYS: readonly Key[] = ['a', 'b', 'c', 7, '\ud800']
+const NAMES: readonly Key[] = ['a', 'b', 'c', 7, '\ud800', 'd', 'e', 'f']
+const ENTRY_HEAD_BYTES = 36 + 16
 
-/** What stands between L1 and the authority. */
-export const layouts = [
-  'L1 over the authority',
-  'L1 over a copy over the authority',
-  'L1 over a copy that two processes share',
-  'L1 and a bus',
-] as const
-export type Layout = (typeof layouts)[number]
-
-interface SimulatedProcess {
-  readonly cache: Cache<number>
-  /** By key: the least number that a read called now may answer with. */
-  readonly floors: Map<Key, number>
-  /** Resolves when it is killed; what it was doing ends nowhere. */
-  readonly killed: ReturnType<typeof deferred<'killed'>>
-  kill(): void
+/** What a run did, for those who want to know how much a number of runs is worth. */
+export interface Account {
+  readonly reads: number
+  readonly answers: number
+  readonly stale: number
+  readonly writes: number
+  readonly loads: number
+  readonly faults: number
+  /** The faults that were on, and the shape of the run. */
+  readonly shape: string
 }
 
-/** @throws An error that begins with the line which repeats the run. */
-export async function simulate(layout: Layout, seed: number): Promise<void> {
-  const random = seededRandom(seed)
-  const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T
-  const chance = (share: number): boolean => random() < share
+interface Process {
+  readonly life: Life
+  readonly line: Line
+  readonly cache: Cache<Value>
+  readonly witness: Witness
+  /** Answers that are waited for. */
+  waiting: number
+}
 
-  const clock = new ManualClock()
-  const hub = new Hub({ clock, partitions: pick([1, 3, 5]), logMessages: pick([5, 20, 200]) })
-  const machines = [memoryTier({ clock, scope: 'machine' }), memoryTier({ clock, scope: 'machine' })]
-  const weights = {
-    read: 40,
-    write: pick([0.5, 3, 10]),
-    time: pick([3, 10, 20]),
-    load: pick([2, 25]),
-    link: chance(0.8) ? 18 : 0,
-    kill: chance(0.3) ? 0.5 : 0,
-    reset: chance(0.2) ? 0.3 : 0,
-    settle: 8,
+const told = [
+  'bus.connected',
+  'bus.failed',
+  'bus.gap',
+  'entry.invalidated',
+  'load.finished',
+  'mutation.committed',
+  'tier.failed',
+] as const
+
+class SourceFailed extends Error {}
+
+/**
+ * Makes one run.
+ *
+ * @param tell - Is told what happens.
+ * @throws An error that begins with the line which repeats the run.
+ */
+export async function simulate(seed: number, tell?: (line: string) => void): Promise<Account> {
+  try {
+    return await new World(seed, tell).run()
+  } catch (error) {
+    const what = error instanceof Broken ? error.message : `${(error as Error).stack ?? error}`
+    throw new Error(`SEED=${seed} ${what}`)
   }
-  const leapMs = pick([100, 400, 1_500])
-  const losesMessages = chance(0.5)
-  const cutsLinks = chance(0.5)
-  const failShare = pick([0, 0.1, 0.4])
-  const clearShare = pick([0.02, 0.25])
-  let isQuiet = true
+}
 
-  const truth = new Map<Key, number>(KEYS.map((key) => [key, 0]))
-  const acknowledged = new Map<Key, { value: number; at: number }[]>(KEYS.map((key) => [key, []]))
-  const leastAnywhere = (key: Key): number =>
-    Math.max(
-      0,
-      ...(acknowledged.get(key) ?? []).flatMap(({ value, at }) =>
-        at + LEASE_MS <= clock.now() ? value : [],
-      ),
-    )
-  // A set carries a number that a later write makes old; were both under way at once, their order would be the
-  // application's affair. So nothing else is written to a key while it is being set.
-  const setting = new Set<Key>()
-  const loads: ReturnType<typeof deferred<void>>[] = []
-  const running: Promise<unknown>[] = []
-  const where = (what: string, key: Key) => `SEED=${seed} ${layout}, ${what} of ${JSON.stringify(key)}`
+class World {
+  readonly #tell: ((line: string) => void) | undefined
+  readonly #random: () => number
+  readonly #universe = new Universe()
+  readonly #network: Network
+  readonly #history: History
+  readonly #processes: Process[] = []
+  readonly #everyone: Witness[] = []
+  readonly #machines: Tier[]
+  readonly #plan: ReturnType<typeof planOf>
+  readonly #keyOfStored = new Map<string, Key>()
+  readonly #partitionOfKey = new Map<Key, number>()
+  /** Keys that are being set, and those of which a set that was given up may be on its way. */
+  readonly #setting = new Map<Key, number>()
+  #isQuiet = true
+  #faults = 0
+  #broken: unknown
 
-  const start = (place: number): SimulatedProcess => {
-    let isKilled = false
-    const plan: FaultPlan = () => {
-      if (isKilled) return 'hang'
-      if (isQuiet || !chance(failShare)) return 'work'
-      return pick<ReturnType<FaultPlan>>(['fail', 'fail-after', { delayMs: 150 }, { answerDelayMs: 150 }])
+  constructor(seed: number, tell: ((line: string) => void) | undefined) {
+    this.#tell = tell
+    this.#random = seededRandom(seed)
+    this.#plan = planOf(this.#random)
+    const plan = this.#plan
+    const universe = this.#universe
+    this.#history = new History(() => universe.now, LEASE_MS, plan.lifetimes, plan.isHealthy)
+    this.#network = new Network({
+      universe,
+      random: this.#random,
+      weather: { ...calm, latencyMs: plan.latencyMs },
+      masters: plan.masters,
+      observer: {
+        onLogged: (bytes) => this.#guarded(() => this.#logged(bytes)),
+        onStored: (key, value) => this.#guarded(() => this.#stored(key, value)),
+      },
+    })
+    const scope = keyScope('', 1)
+    for (const key of NAMES) {
+      const stored = storedKey(scope, key)
+      this.#keyOfStored.set(stored, key)
+      this.#partitionOfKey.set(key, partitionOf(partitionTextOf(stored), plan.partitions))
     }
-    const authority = flakyTier(memoryTier({ hub, scope: 'fleet' }), { clock, plan })
-    const tiersOf: Record<Layout, () => Tier[]> = {
-      'L1 over the authority': () => [authority],
-      'L1 over a copy over the authority': () => [memoryTier({ clock }), authority],
-      'L1 over a copy that two processes share': () => [machines[place % 2] as Tier, authority],
-      'L1 and a bus': () => [],
+    const clock = new Life(universe, 0)
+    this.#machines = [0, 1].map(() => memoryTier({ clock, scope: 'machine' }))
+  }
+
+  async run(): Promise<Account> {
+    const { plan, universe, network, history } = {
+      plan: this.#plan,
+      universe: this.#universe,
+      network: this.#network,
+      history: this.#history,
     }
-    const bus = inProcessBus({ hub, scope: 'fleet' })
-    const cache = createCache<number>({
-      clock,
-      tiers: tiersOf[layout](),
+    for (let at = 0; at < plan.nodes; at++) this.#processes.push(this.#start(at))
+    await this.#pass(500)
+    this.#isQuiet = false
+    Object.assign(network.weather, plan.weather)
+    for (const [at] of this.#processes.entries()) this.#work(at)
+    for (const trouble of plan.troubles) this.#trouble(trouble)
+    await this.#pass(RUN_MS)
+
+    // Everything works again: what is still wrong now will stay so.
+    this.#isQuiet = true
+    Object.assign(network.weather, calm)
+    for (const server of network.servers) server.isUp = true
+    for (const line of [...network.lines]) {
+      if (line.isDead) line.break()
+      else line.release()
+    }
+    await this.#pass(universe.now + 10_000 + LONGEST_ON_THE_WAY_MS + plan.longestLoadMs + 2 * LEASE_MS)
+    for (const { witness, waiting } of this.#processes) {
+      if (waiting > 0) throw new Broken(`C9: ${waiting} calls in ${witness.name} wait for ever`)
+    }
+    for (const process of this.#processes) for (const key of plan.keys) this.#read(process, key, 'get')
+    await this.#pass(universe.now + 1_000)
+    await this.#pass(universe.now + 1_000)
+    for (const { cache } of this.#processes) {
+      if (!cache.health().copiesTrusted)
+        throw new Broken('C4: a process trusts its copies no more, though all works')
+    }
+    for (const { life, line } of this.#processes) {
+      life.isDead = true
+      line.end()
+    }
+    const { reads, answers, stale, writes, loads } = history
+    return { reads, answers, stale, writes, loads, faults: this.#faults, shape: plan.shape }
+  }
+
+  /** Lets time pass, and stops at the first promise that was broken, wherever that was noticed. */
+  async #pass(until: number): Promise<void> {
+    await this.#universe.pass(until, () => this.#broken !== undefined)
+    if (this.#broken !== undefined) throw this.#broken
+  }
+
+  #guarded<T>(check: () => T): T | undefined {
+    try {
+      return check()
+    } catch (error) {
+      this.#broken ??= error
+      return undefined
+    }
+  }
+
+  #note(...words: unknown[]): void {
+    this.#tell?.(`${this.#universe.now.toFixed(1)} ${words.join(' ')}`)
+  }
+
+  #chance(share: number): boolean {
+    return this.#random() < share
+  }
+
+  #pick<T>(of: readonly T[]): T {
+    return of[Math.floor(this.#random() * of.length)] as T
+  }
+
+  #exponential(meanMs: number): number {
+    return -Math.log(1 - this.#random()) * meanMs
+  }
+
+  // Processes
+
+  #start(place: number): Process {
+    const plan = this.#plan
+    const universe = this.#universe
+    const random = this.#random
+    const life = new Life(universe, Math.floor(random() * 1e6))
+    const witness = new Witness(`process ${this.#everyone.length}`)
+    this.#everyone.push(witness)
+    const client = new Client(this.#network, life, witness.name)
+    const line = new Line(this.#network, life, witness.name)
+    const options = { client, partitions: plan.partitions, logMessages: plan.logMessages }
+    const bus = redisBus({ ...options, subscriber: line as never, clock: life })
+    const tiers: Tier[] = plan.hasTier ? [redisTier(options)] : []
+    if (plan.hasMachines) {
+      const machine = flakyTier(this.#machines[place % 2] as Tier, {
+        clock: life,
+        plan: () =>
+          !this.#isQuiet && random() < plan.machineFails ? this.#pick(['fail', 'fail-after']) : 'work',
+      })
+      tiers.unshift(machine)
+    }
+    const { failureThrottleMs, loadTimeoutMs, ttlMs, staleWhileRevalidateMs, staleIfErrorMs } = plan.lifetimes
+    const cache = createCache<Value>({
+      clock: life,
+      random: {
+        next: random,
+        bytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
+      },
+      tiers,
       bus,
-      ttl: null,
-      l1: { maxEntries: 4 },
+      ttl: ttlMs === Number.POSITIVE_INFINITY ? null : ttlMs,
+      staleWhileRevalidate: staleWhileRevalidateMs,
+      staleIfError: staleIfErrorMs,
+      l1: { maxEntries: plan.l1Entries },
       lease: LEASE_MS,
-      // Time here passes in leaps, between which nothing is asked of a tier but everything of a deadline.
-      tierTimeout: '1d',
+      failureThrottle: failureThrottleMs,
+      loadTimeout: loadTimeoutMs === Number.POSITIVE_INFINITY ? null : loadTimeoutMs,
     })
-    const killed = deferred<'killed'>()
-    return {
-      cache,
-      killed,
-      floors: new Map(),
-      kill: () => {
-        isKilled = true
-        killed.resolve('killed')
-        void bus.close()
-      },
-    }
-  }
-  const processes = Array.from({ length: pick([2, 3, 4]) }, (_, place) => start(place))
-  await rest()
-  isQuiet = false
-
-  const orKilled = <T>({ killed }: SimulatedProcess, call: Promise<T>): Promise<T | 'killed'> =>
-    Promise.race([call, killed.promise])
-
-  const read = async (process: SimulatedProcess, key: Key): Promise<void> => {
-    const { cache, floors } = process
-    const leastHere = floors.get(key) ?? 0
-    const least = leastAnywhere(key)
-    const load = async () => {
-      const value = truth.get(key) as number
-      const loading = deferred<void>()
-      loads.push(loading)
-      await loading.promise
-      return value
-    }
-    const calls = [
-      () => cache.get(key),
-      async () => (await cache.getMany([key, 'z'])).get(key),
-      () => cache.getOrSet(key, load),
-      async () => cache.l1.get(key),
-    ]
-    const answer = await orKilled(process, pick(calls)())
-    if (answer === undefined || answer === 'killed') return
-    expect(answer, where('C1', key)).toBeGreaterThanOrEqual(leastHere)
-    expect(answer, where('C5', key)).toBeGreaterThanOrEqual(least)
-  }
-
-  const write = async (process: SimulatedProcess, key: Key): Promise<void> => {
-    if (setting.has(key)) return
-    const value = (truth.get(key) as number) + 1
-    truth.set(key, value)
-    process.floors.set(key, value)
-    const isSet = chance(0.5)
-    if (isSet) setting.add(key)
-    try {
-      const { cache } = process
-      const outcome = await orKilled<unknown>(process, isSet ? cache.set(key, value) : cache.delete(key))
-      // A killed process may have left its set on the way; it ends there, so that it cannot come after a later one.
-      if (outcome === 'killed') return
-      acknowledged.get(key)?.push({ value, at: clock.now() })
-    } catch (error) {
-      expect(error, where('failed write', key)).toMatchObject({ code: 'CACHE_TIER_FAILED' })
-    }
-    if (isSet) setting.delete(key)
-  }
-
-  const clear = async (process: SimulatedProcess): Promise<void> => {
-    if (setting.size > 0) return
-    const values = KEYS.map((key) => (truth.get(key) as number) + 1)
-    for (const [turn, key] of KEYS.entries()) {
-      truth.set(key, values[turn] as number)
-      process.floors.set(key, values[turn] as number)
-    }
-    try {
-      if ((await orKilled(process, process.cache.clear())) === 'killed') return
-      for (const [turn, key] of KEYS.entries()) {
-        acknowledged.get(key)?.push({ value: values[turn] as number, at: clock.now() })
+    if (this.#tell !== undefined) {
+      for (const name of told) {
+        cache.on(name, (event) =>
+          this.#note(witness.name, name, JSON.stringify({ ...event, error: undefined })),
+        )
       }
-    } catch (error) {
-      expect(error, where('failed clear', '')).toMatchObject({ code: 'CACHE_TIER_FAILED' })
     }
+    const overtakenAll = () => {
+      witness.allOvertakenAt = universe.now
+    }
+    cache.on('bus.gap', overtakenAll)
+    cache.on('entry.invalidated', ({ key }) => witness.overtakenAt.set(key, universe.now))
+    line.onHeard = (bytes) => {
+      // A clear of another process.
+      if (bytes[0] === 1 && bytes[1] === 3) overtakenAll()
+    }
+    return { life, line, cache, witness, waiting: 0 }
   }
 
-  const disturbLink = (): void => {
-    const link = pick(hub.links)
-    if (link === undefined) return
-    const at = Math.floor(random() * link.queue.length)
-    const faults: (() => void)[] = [
-      () => link.hold(),
-      () => link.hold(),
-      () => link.release(),
-      () => link.release(),
-      () => {
-        const delivery = link.queue[at]
-        if (delivery !== undefined) link.queue.push(delivery)
+  #kill(place: number): void {
+    const { life, line, witness } = this.#processes[place] as Process
+    life.isDead = true
+    line.end()
+    for (const [key, mutations] of witness.underway) {
+      if (mutations.length > 0 && this.#setting.has(key)) this.#setLater(key)
+    }
+    this.#processes[place] = this.#start(place)
+  }
+
+  /** One thing after another, for as long as the process lives. */
+  #work(place: number): void {
+    const plan = this.#plan
+    const universe = this.#universe
+    const next = (): void => {
+      if (this.#isQuiet) return
+      const process = this.#processes[place] as Process
+      if (process.life.stoppedUntil <= universe.now) {
+        const key = plan.keys[Math.floor(this.#random() ** plan.skew * plan.keys.length)] as Key
+        const burst = this.#chance(plan.burstShare) ? 2 + Math.floor(4 * this.#random()) : 1
+        for (let turn = 0; turn < burst; turn++) {
+          // A burst strikes one key, from anywhere.
+          const by = turn === 0 ? place : Math.floor(this.#random() * this.#processes.length)
+          universe.at(universe.now + 3 * turn * this.#random(), () =>
+            this.#act(this.#processes[by] as Process, key),
+          )
+        }
+      }
+      universe.at(universe.now + this.#exponential(plan.thinkMs), next)
+    }
+    universe.at(universe.now + this.#exponential(plan.thinkMs), next)
+  }
+
+  #act(process: Process, key: Key): void {
+    if (this.#isQuiet || process.life.isDead || process.life.stoppedUntil > this.#universe.now) return
+    if (!this.#chance(this.#plan.writeShare)) {
+      this.#read(process, key, this.#pick(['get', 'getMany', 'getOrSet', 'getOrSet', 'getOrSet', 'l1']))
+    } else if (this.#chance(this.#plan.clearShare)) this.#clear(process)
+    else this.#write(process, key)
+  }
+
+  // What they do
+
+  #read(process: Process, key: Key, how: 'get' | 'getMany' | 'getOrSet' | 'l1'): void {
+    const { cache, witness } = process
+    const asked = this.#history.ask(witness, key, how, how === 'getOrSet')
+    if (how === 'l1') {
+      this.#guarded(() => this.#history.answered(asked, cache.l1.get(key)))
+      return
+    }
+    const calls = {
+      get: () => cache.get(key),
+      getMany: async () => (await cache.getMany([key, this.#pick(this.#plan.keys)])).get(key),
+      getOrSet: () => cache.getOrSet(key, ({ signal }) => this.#load(process, key, signal, asked.at)),
+    }
+    process.waiting++
+    calls[how]().then(
+      (value) => {
+        process.waiting--
+        this.#note(witness.name, how, JSON.stringify(key), 'called', asked.at.toFixed(1), 'is', value?.n)
+        this.#guarded(() => this.#history.answered(asked, value))
       },
-      () => link.queue.sort(() => random() - 0.5),
-    ]
-    if (losesMessages) faults.push(() => link.queue.splice(at, 1))
-    if (cutsLinks) faults.push(() => (chance(0.5) ? link.cut(new Error('cut')) : link.mend()))
-    pick(faults)()
+      (error) => {
+        process.waiting--
+        const isLoaders = error instanceof SourceFailed || error?.code === 'CACHE_LOAD_TIMEOUT'
+        if (how === 'getOrSet' && isLoaders) return
+        this.#broken ??= new Broken(
+          `C9: ${how} of ${JSON.stringify(key)} rejected with ${error?.stack ?? error}`,
+        )
+      },
+    )
   }
 
-  const actions: Record<keyof typeof weights, () => unknown> = {
-    read: () => running.push(read(pick(processes), pick(KEYS))),
-    write: () =>
-      running.push(chance(clearShare) ? clear(pick(processes)) : write(pick(processes), pick(KEYS))),
-    time: () => clock.advance(random() * leapMs),
-    load: () => loads.splice(Math.floor(random() * loads.length), 1)[0]?.resolve(),
-    link: disturbLink,
-    kill: () => {
-      const place = Math.floor(random() * processes.length)
-      processes[place]?.kill()
-      processes[place] = start(place)
-    },
-    reset: () => hub.reset(),
-    settle: () => rest(),
-  }
-  const names = Object.keys(weights) as (keyof typeof weights)[]
-  const total = names.reduce((sum, name) => sum + weights[name], 0)
-
-  for (let step = 0; step < STEPS; step++) {
-    let drawn = random() * total
-    const name = names.find((candidate) => {
-      drawn -= weights[candidate]
-      return drawn < 0
+  async #load(process: Process, key: Key, signal: AbortSignal, calledAt: number): Promise<Value> {
+    const { life, witness } = process
+    const n = this.#history.truthOf(key)
+    this.#note(witness.name, 'loads', JSON.stringify(key), n)
+    const end = this.#guarded(() => this.#history.loading(witness, key, calledAt)) ?? (() => {})
+    // What outlasts its limit is given up.
+    signal.addEventListener('abort', () => {
+      end()
+      witness.failedAt.set(key, this.#universe.now)
     })
-    if (name !== undefined) await actions[name]()
-    for (let turn = Math.floor(random() * 30); turn > 0; turn--) await Promise.resolve()
-  }
-
-  isQuiet = true
-  for (const link of hub.links) {
-    link.mend()
-    link.release()
-  }
-  const ended = Promise.all(running).then(() => true)
-  for (let hasEnded = false; !hasEnded; hasEnded = await Promise.race([ended, rest().then(() => false)])) {
-    for (const loading of loads.splice(0)) loading.resolve()
-    for (const link of hub.links) link.release()
-    await clock.run(200)
-  }
-  await clock.run(2 * LEASE_MS, 250)
-
-  for (const key of KEYS) {
-    for (const [place, { cache, floors }] of processes.entries()) {
-      const answer = await cache.get(key)
-      if (answer === undefined) continue
-      // What was neither acknowledged nor called here may or may not have happened.
-      const least = Math.max(leastAnywhere(key), floors.get(key) ?? 0)
-      expect(answer, where(`end in process ${place}`, key)).toBeGreaterThanOrEqual(least)
-      expect(answer, where(`end in process ${place}`, key)).toBeLessThanOrEqual(truth.get(key) as number)
+    const takesMs = this.#exponential(this.#pick(this.#plan.loadMs))
+    await new Promise<void>((resolve) => life.after(Math.min(takesMs, this.#plan.longestLoadMs), resolve))
+    end()
+    if (!this.#isQuiet && this.#chance(this.#plan.loadFails)) {
+      witness.failedAt.set(key, this.#universe.now)
+      throw new SourceFailed()
     }
+    return this.#history.make(n)
+  }
+
+  #write(process: Process, key: Key): void {
+    // A set carries a number that a later write makes old; were both under way at once, their order would be the
+    // application's affair. So nothing else is written to a key while it is being set.
+    if ((this.#setting.get(key) ?? 0) > this.#universe.now) return
+    const { cache, witness } = process
+    const mutation = this.#history.called(witness, key)
+    if (this.#chance(0.5)) {
+      this.#settle(process, [mutation], cache.delete(key))
+      return
+    }
+    this.#setting.set(key, Number.POSITIVE_INFINITY)
+    this.#settle(process, [mutation], cache.set(key, this.#history.make(mutation.n)), (isTaken) => {
+      // What was given up may come yet, and has to, before anything else is written.
+      if (isTaken) this.#setting.delete(key)
+      else this.#setLater(key)
+    })
+  }
+
+  #setLater(key: Key): void {
+    this.#setting.set(key, this.#universe.now + 2 * LONGEST_ON_THE_WAY_MS)
+  }
+
+  #clear(process: Process): void {
+    if ([...this.#setting.values()].some((until) => until > this.#universe.now)) return
+    const mutations = NAMES.map((key) => this.#history.called(process.witness, key))
+    process.witness.allOvertakenAt = this.#universe.now
+    this.#settle(process, mutations, process.cache.clear())
+  }
+
+  #settle(
+    process: Process,
+    mutations: readonly Mutation[],
+    call: Promise<unknown>,
+    then: (isTaken: boolean) => void = () => {},
+  ): void {
+    process.waiting++
+    call.then(
+      () => {
+        process.waiting--
+        then(true)
+        for (const mutation of mutations) this.#guarded(() => this.#history.acknowledged(mutation))
+      },
+      (error) => {
+        process.waiting--
+        then(false)
+        for (const mutation of mutations) this.#guarded(() => this.#history.rejected(mutation, error))
+      },
+    )
+  }
+
+  // What the server does
+
+  #logged(bytes: string): void {
+    const by = this.#processes.find(({ life }) => life === this.#network.serving)?.witness
+    const message = decodeMessage(Buffer.from(bytes, 'latin1'))
+    if (by === undefined || message === undefined) return
+    if (message.op === 'clear') {
+      for (const witness of this.#everyone) witness.clearedAt = this.#universe.now
+      for (const [key, partition] of this.#partitionOfKey)
+        if (partition === message.stamp.partition) this.#history.done(by, key)
+      return
+    }
+    for (const stored of message.keys) {
+      const key = this.#keyOfStored.get(stored)
+      if (key !== undefined) this.#history.done(by, key)
+    }
+  }
+
+  #stored(name: string, bytes: string): void {
+    const at = name.indexOf(':e:')
+    if (at < 0) return
+    const key = this.#keyOfStored.get(Buffer.from(name.slice(at + 3), 'latin1').toString())
+    if (key === undefined || bytes.length <= ENTRY_HEAD_BYTES) return
+    this.#history.stored(key, JSON.parse(bytes.slice(ENTRY_HEAD_BYTES)) as Value)
+  }
+
+  // Faults
+
+  /** Has a fault strike now and then. */
+  #trouble(trouble: Trouble): void {
+    const universe = this.#universe
+    const again = (): void => {
+      if (this.#isQuiet) return
+      this.#faults++
+      this.#note('struck by', trouble)
+      this.#strike(trouble)
+      universe.at(universe.now + this.#exponential(everyMs[trouble]), again)
+    }
+    universe.at(universe.now + this.#exponential(everyMs[trouble]), again)
+  }
+
+  #strike(trouble: Trouble): void {
+    const universe = this.#universe
+    const network = this.#network
+    const process = this.#pick(this.#processes)
+    const { life, line, witness } = process
+    const server = this.#pick(network.servers)
+    switch (trouble) {
+      case 'stop': {
+        life.stoppedUntil = universe.now + this.#random() ** 2 * 10_000
+        universe.at(life.stoppedUntil, () => {
+          witness.stoppedAt = universe.now
+        })
+        return
+      }
+      case 'kill':
+        this.#kill(this.#processes.indexOf(process))
+        return
+      case 'hold':
+        line.isHeld = true
+        universe.at(universe.now + this.#random() * 6_000, () => line.release())
+        return
+      case 'deaf':
+        line.isDead = true
+        // Sooner or later the client finds out; or the cache does.
+        if (this.#chance(0.5))
+          universe.at(universe.now + this.#random() * 10_000, () => line.isDead && line.break())
+        return
+      case 'break':
+        line.break()
+        return
+      case 'outage':
+        server.isUp = false
+        network.breakAll()
+        universe.at(universe.now + this.#random() ** 2 * 8_000, () => {
+          server.isUp = true
+        })
+        return
+      case 'flush':
+        server.flush()
+        if (this.#chance(0.5)) server.forgetScripts()
+        return
+      case 'evict': {
+        const victims = [...server.keys()].filter((key) => !key.includes(':e:') || this.#chance(0.5))
+        if (victims.length > 0) server.evict(this.#pick(victims))
+        return
+      }
+      case 'failover':
+      case 'lossy failover': {
+        const from = universe.now - this.#random() * 500
+        server.isUp = false
+        network.breakAll()
+        if (trouble === 'lossy failover') {
+          server.rollBack(universe.now - from)
+          const place = network.servers.indexOf(server)
+          const isThere = (key: Key) =>
+            (this.#partitionOfKey.get(key) ?? 0) % network.servers.length === place
+          this.#history.lost(from, isThere, this.#everyone)
+        }
+        server.forgetScripts()
+        server.clockOffsetMs = (this.#random() - 0.5) * 2_000
+        universe.at(universe.now + this.#random() * 3_000, () => {
+          server.isUp = true
+        })
+        return
+      }
+    }
+  }
+}
+
+const calm: Omit<Weather, 'latencyMs'> = {
+  requestLost: 0,
+  replyLost: 0,
+  requestLate: 0,
+  messageLost: 0,
+  messageDoubled: 0,
+  messageLate: 0,
+  messageSwapped: 0,
+}
+
+const everyMs = {
+  stop: 15_000,
+  kill: 20_000,
+  hold: 8_000,
+  deaf: 12_000,
+  break: 10_000,
+  outage: 20_000,
+  flush: 20_000,
+  evict: 8_000,
+  failover: 25_000,
+  'lossy failover': 15_000,
+}
+type Trouble = keyof typeof everyMs
+
+/** The shape of a run. */
+function planOf(random: () => number) {
+  const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T
+  const isHealthy = random() < 0.08
+  const shape: string[] = []
+  const isOn = (name: string, share = 0.5): boolean => {
+    const on = random() < share && !isHealthy
+    if (on) shape.push(name)
+    return on
+  }
+  const rate = (name: string, share: number): number => (isOn(name) ? share * (0.2 + random()) : 0)
+  const weather = {
+    requestLost: rate('lost requests', 0.02),
+    replyLost: rate('lost replies', 0.02),
+    requestLate: rate('late requests', 0.03),
+    messageLost: rate('lost messages', 0.1),
+    messageDoubled: rate('doubled messages', 0.1),
+    messageLate: rate('late messages', 0.05),
+    messageSwapped: rate('swapped messages', 0.1),
+  }
+  const troubles = (Object.keys(everyMs) as Trouble[]).filter((trouble) =>
+    isOn(trouble, trouble === 'lossy failover' ? 0.25 : 0.5),
+  )
+  const hasTier = random() < 0.85
+  const hasMachines = hasTier && random() < 0.5
+  const masters = random() < 0.3 ? 3 : 1
+  const ttlMs = pick([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 800, 5_000])
+  const isTimed = ttlMs < Number.POSITIVE_INFINITY
+  const lifetimes: Lifetimes = {
+    ttlMs,
+    staleWhileRevalidateMs: isTimed ? pick([0, 0, 1_000]) : 0,
+    staleIfErrorMs: isTimed ? pick([0, 5_000]) : 0,
+    loadTimeoutMs: pick([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 1_000]),
+    failureThrottleMs: pick([0, 1_000]),
+  }
+  const longestLoadMs = pick([50, 2_000, 8_000])
+  if (hasMachines) shape.push('machine tier')
+  if (masters > 1) shape.push('cluster')
+  return {
+    isHealthy,
+    weather,
+    troubles,
+    hasTier,
+    hasMachines,
+    machineFails: pick([0, 0.05]),
+    masters,
+    partitions: pick([3, 4, 6]),
+    logMessages: pick([5, 20, 200]),
+    nodes: 2 + Math.floor(random() ** 2 * 7),
+    keys: NAMES.slice(0, pick([2, 5, 8])),
+    skew: pick([1, 2]),
+    l1Entries: pick([2, 4, 100]),
+    latencyMs: pick([0.3, 1, 5]),
+    thinkMs: pick([50, 150, 400]),
+    writeShare: pick([0.003, 0.01, 0.03, 0.08]),
+    clearShare: pick([0.02, 0.15]),
+    burstShare: pick([0, 0.1, 0.3]),
+    lifetimes,
+    longestLoadMs,
+    loadMs: pick([[5], [5, 50], [5, 500, 3_000]]),
+    loadFails: pick([0, 0, 0.2]),
+    shape: `${shape.join(', ') || 'nothing'}; ${hasTier ? 'a tier' : 'a bus alone'}`,
+  }
+}
+
+/**
+ * Has the digest of every script made, which takes real time: what a run does must not depend on whether it is the
+ * first.
+ */
+export async function warmUp(): Promise<void> {
+  const client = { callBuffer: async () => null }
+  const store = new RedisStore('warm-up', { client })
+  for (const script of Object.values(scripts)) {
+    if (typeof script === 'object') await store.evaluate(script, [], [])
   }
 }

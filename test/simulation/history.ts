@@ -1,0 +1,305 @@
+// What was done and answered in one run, and whether that keeps the promises (docs/guide/consistency.md).
+//
+// Truth is a number per key that only grows: a mutation raises it when it is called, a loader reads it when it begins.
+// A value is that number, with an id of its own. What a number has to be at the least follows from the promise:
+//
+//   C1  a read that was called after a mutation was called in its process: that mutation's number, taken or not (C2)
+//   C2  a mutation that is acknowledged has been done at the authority since it was called
+//   C3  a read that was called after another of the same process and key was answered: what that one gave, as far as
+//       it was done at the authority by then
+//   C4  while nothing fails, a read a quarter of a second after an acknowledgement: that mutation's number
+//   C5  whatever fails, a read a lease after an acknowledgement: that mutation's number
+//   C6  what is stored at the authority: the number of every mutation that was done there before
+//   C7  no answer is past its ttl, but in its windows: of a refresh behind it, of a load that failed
+//   C8  one load of a key runs in a process, unless something overtook the first; none is joined after a lease
+//   C9  what goes wrong beyond the loader costs a read time and nothing else, and nothing waits for ever
+//
+// When a server takes over that was behind, the mutations of its last moments are gone (E1). They are taken off the
+// history; everything else is promised as before.
+
+export type Key = string | number
+
+/** What is cached. */
+export interface Value {
+  readonly n: number
+  readonly id: number
+}
+
+/** A mutation of one key; a clear is one of each. */
+export interface Mutation {
+  readonly key: Key
+  readonly n: number
+  readonly by: Witness
+  readonly calledAt: number
+  doneAt: number | undefined
+  acknowledgedAt: number | undefined
+}
+
+interface Load {
+  /** When the read was called that had it run. */
+  readonly calledAt: number
+}
+
+/** What is remembered of one process. */
+export class Witness {
+  readonly name: string
+  /** By key: what the next read has to give at the least, because of mutations called here (C1). */
+  readonly floors = new Map<Key, number>()
+  /** The same because of what was read here (C3). */
+  readonly seen = new Map<Key, number>()
+  /** Called and not settled, oldest first. */
+  readonly underway = new Map<Key, Mutation[]>()
+  /** Keys whose last mutation here was rejected: what is done to them at the authority cannot be told apart. */
+  readonly doubted = new Set<Key>()
+  readonly loads = new Map<Key, Set<Load>>()
+  /** When a load of a key, or every load, was last overtaken here. */
+  readonly overtakenAt = new Map<Key, number>()
+  allOvertakenAt = -1
+  /** When anyone last cleared: it is heard of sooner or later. */
+  clearedAt = Number.NEGATIVE_INFINITY
+  stoppedAt = -1
+  /** When something of a key was last done at the authority by this process. */
+  readonly doneAt = new Map<Key, number>()
+  /** When a load of a key last failed. */
+  readonly failedAt = new Map<Key, number>()
+
+  constructor(name: string) {
+    this.name = name
+  }
+}
+
+/** How long values live in a run. */
+export interface Lifetimes {
+  readonly ttlMs: number
+  readonly staleWhileRevalidateMs: number
+  readonly staleIfErrorMs: number
+  /** How long a read waits for a load. */
+  readonly loadTimeoutMs: number
+  /** How long after a load failed no other is tried. */
+  readonly failureThrottleMs: number
+}
+
+/** What a read may answer with, fixed when it is called. */
+export interface Asked {
+  readonly by: Witness
+  readonly key: Key
+  readonly at: number
+  readonly how: string
+  readonly isStaleAllowed: boolean
+  readonly least: readonly (readonly [promise: string, n: number])[]
+}
+
+/** How long answers may be behind while nothing fails. */
+const HEALTHY_MS = 250
+/** The grain of a server's time, and of sums of fractions. */
+const GRAIN_MS = 2
+
+/** A promise that was not kept. */
+export class Broken extends Error {}
+
+/** One run's history. */
+export class History {
+  readonly #now: () => number
+  readonly #leaseMs: number
+  readonly #lifetimes: Lifetimes
+  readonly #isHealthy: boolean
+  readonly #truth = new Map<Key, number>()
+  readonly #done = new Map<Key, number>()
+  #mutations: Mutation[] = []
+  /** By key: acknowledged mutations in the order of their acknowledgement, with the highest number so far. */
+  readonly #acknowledged = new Map<Key, { at: number; n: number }[]>()
+  readonly #written = new Map<number, number>()
+  #ids = 0
+  reads = 0
+  answers = 0
+  stale = 0
+  writes = 0
+  loads = 0
+
+  constructor(now: () => number, leaseMs: number, lifetimes: Lifetimes, isHealthy: boolean) {
+    this.#now = now
+    this.#leaseMs = leaseMs
+    this.#lifetimes = lifetimes
+    this.#isHealthy = isHealthy
+  }
+
+  truthOf(key: Key): number {
+    return this.#truth.get(key) ?? 0
+  }
+
+  /** A value of the present truth. */
+  make(n: number): Value {
+    const value = { n, id: ++this.#ids }
+    this.#written.set(value.id, this.#now())
+    return value
+  }
+
+  called(by: Witness, key: Key): Mutation {
+    const n = this.truthOf(key) + 1
+    this.#truth.set(key, n)
+    by.floors.set(key, n)
+    by.overtakenAt.set(key, this.#now())
+    const mutation: Mutation = {
+      key,
+      n,
+      by,
+      calledAt: this.#now(),
+      doneAt: undefined,
+      acknowledgedAt: undefined,
+    }
+    this.#mutations.push(mutation)
+    const queue = by.underway.get(key) ?? []
+    by.underway.set(key, queue)
+    queue.push(mutation)
+    this.writes++
+    return mutation
+  }
+
+  acknowledged(mutation: Mutation): void {
+    const { by, key, n } = mutation
+    this.#settle(mutation)
+    if ((by.doneAt.get(key) ?? -1) < mutation.calledAt)
+      throw new Broken(
+        `C2: a mutation of ${JSON.stringify(key)} by ${by.name} was acknowledged and never done`,
+      )
+    by.doubted.delete(key)
+    mutation.acknowledgedAt = this.#now()
+    mutation.doneAt ??= this.#now()
+    this.#done.set(key, Math.max(this.#done.get(key) ?? 0, n))
+    this.#take(mutation)
+  }
+
+  rejected(mutation: Mutation, error: unknown): void {
+    this.#settle(mutation)
+    mutation.by.doubted.add(mutation.key)
+    if ((error as { code?: unknown }).code !== 'CACHE_TIER_FAILED')
+      throw new Broken(`C2: a mutation was rejected with ${String(error)}`)
+  }
+
+  /** Something was done to a key at the authority for a process. */
+  done(by: Witness, key: Key): void {
+    by.doneAt.set(key, this.#now())
+    const oldest = by.underway.get(key)?.[0]
+    if (oldest === undefined || by.doubted.has(key) || oldest.doneAt !== undefined) return
+    oldest.doneAt = this.#now()
+    this.#done.set(key, Math.max(this.#done.get(key) ?? 0, oldest.n))
+  }
+
+  /** A value was stored at the authority. */
+  stored(key: Key, value: Value): void {
+    this.#written.set(value.id, this.#now())
+    const least = this.#done.get(key) ?? 0
+    if (value.n < least)
+      throw new Broken(`C6: ${value.n} of ${JSON.stringify(key)} was stored after ${least} was done`)
+  }
+
+  /** A server took over that lacks what was done since `from` to the keys it has. */
+  lost(from: number, isThere: (key: Key) => boolean, witnesses: Iterable<Witness>): void {
+    const isLost = ({ key, doneAt, acknowledgedAt }: Mutation) =>
+      isThere(key) && (doneAt ?? acknowledgedAt ?? Number.POSITIVE_INFINITY) >= from
+    this.#mutations = this.#mutations.filter((mutation) => !isLost(mutation))
+    for (const key of this.#truth.keys()) {
+      if (!isThere(key)) continue
+      this.#acknowledged.delete(key)
+      this.#done.delete(key)
+      for (const witness of witnesses) {
+        witness.floors.delete(key)
+        witness.seen.delete(key)
+      }
+    }
+    for (const mutation of this.#mutations) {
+      const { key, by, n, acknowledgedAt, doneAt } = mutation
+      if (!isThere(key)) continue
+      by.floors.set(key, n)
+      if (doneAt !== undefined) this.#done.set(key, Math.max(this.#done.get(key) ?? 0, n))
+      if (acknowledgedAt !== undefined) this.#take(mutation)
+    }
+  }
+
+  ask(by: Witness, key: Key, how: string, isStaleAllowed: boolean): Asked {
+    this.reads++
+    const now = this.#now()
+    const least: [string, number][] = [
+      ['C1', by.floors.get(key) ?? 0],
+      ['C3', by.seen.get(key) ?? 0],
+      ['C5', this.#leastAt(key, now - this.#leaseMs)],
+    ]
+    if (this.#isHealthy) least.push(['C4', this.#leastAt(key, now - HEALTHY_MS)])
+    return { by, key, at: now, how, isStaleAllowed, least }
+  }
+
+  answered(asked: Asked, value: Value | undefined): void {
+    const { by, key, at, how } = asked
+    // What is read at the authority may be news, and overtakes a load like a message.
+    if (how === 'getMany') by.allOvertakenAt = this.#now()
+    else if (how !== 'l1') by.overtakenAt.set(key, this.#now())
+    if (value === undefined) return
+    this.answers++
+    const who = `of ${JSON.stringify(key)} by ${how} in ${by.name}, called at ${at.toFixed(1)}`
+    for (const [promise, n] of asked.least)
+      if (value.n < n) throw new Broken(`${promise}: ${value.n} instead of ${n}, ${who}`)
+    if (value.n > this.truthOf(key)) throw new Broken(`C1: ${value.n} never was, ${who}`)
+    by.seen.set(key, Math.max(by.seen.get(key) ?? 0, Math.min(value.n, this.#done.get(key) ?? 0)))
+    this.#checkTime(asked, value, who)
+  }
+
+  /** The loader of a key begins. Returns what ends it. */
+  loading(by: Witness, key: Key, calledAt: number): () => void {
+    this.loads++
+    const now = this.#now()
+    const running = by.loads.get(key) ?? new Set()
+    by.loads.set(key, running)
+    for (const { calledAt: other } of running) {
+      // Whichever flight is the older one, it may have waited for the tiers longer than the other.
+      const first = Math.min(calledAt, other)
+      const isOvertaken =
+        Math.max(by.allOvertakenAt, by.overtakenAt.get(key) ?? -1, by.stoppedAt) >= first ||
+        by.clearedAt > first - 10_000 ||
+        // A read says again what was not taken.
+        by.doubted.has(key)
+      const isOld = now - first > Math.min(this.#leaseMs, this.#lifetimes.loadTimeoutMs)
+      if (!isOvertaken && !isOld)
+        throw new Broken(`C8: a second load of ${JSON.stringify(key)} in ${by.name} at ${now.toFixed(1)}`)
+    }
+    const load = { calledAt }
+    running.add(load)
+    return () => running.delete(load)
+  }
+
+  #checkTime({ at, by, key, isStaleAllowed }: Asked, value: Value, who: string): void {
+    const { failureThrottleMs, loadTimeoutMs, ttlMs, staleWhileRevalidateMs, staleIfErrorMs } =
+      this.#lifetimes
+    const staleMs = at - (this.#written.get(value.id) ?? at) - ttlMs - GRAIN_MS
+    if (staleMs <= 0) return
+    if (!isStaleAllowed) throw new Broken(`C7: ${value.n} is ${staleMs.toFixed(1)} ms past its ttl, ${who}`)
+    this.stale++
+    if (staleMs <= staleWhileRevalidateMs) return
+    const hasFailed =
+      (by.failedAt.get(key) ?? Number.NEGATIVE_INFINITY) >= at - failureThrottleMs ||
+      this.#now() - at >= loadTimeoutMs - 1
+    if (staleMs > staleIfErrorMs || !hasFailed)
+      throw new Broken(`C7: ${value.n} is ${staleMs.toFixed(1)} ms past its ttl and no load failed, ${who}`)
+  }
+
+  #settle(mutation: Mutation): void {
+    const queue = mutation.by.underway.get(mutation.key)
+    const at = queue?.indexOf(mutation) ?? -1
+    if (at >= 0) queue?.splice(at, 1)
+  }
+
+  #take({ key, n, acknowledgedAt }: Mutation): void {
+    const taken = this.#acknowledged.get(key) ?? []
+    this.#acknowledged.set(key, taken)
+    taken.push({ at: acknowledgedAt as number, n: Math.max(n, taken.at(-1)?.n ?? 0) })
+  }
+
+  #leastAt(key: Key, before: number): number {
+    const taken = this.#acknowledged.get(key)
+    if (taken === undefined) return 0
+    for (let at = taken.length - 1; at >= 0; at--) {
+      const one = taken[at] as { at: number; n: number }
+      if (one.at <= before) return one.n
+    }
+    return 0
+  }
+}
