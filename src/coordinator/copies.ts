@@ -150,9 +150,9 @@ export class Copies {
     this.#invalidations.note(stored, stamp)
   }
 
-  /** Something newer of a key is known than its copies, while the order was heard up to `heard`. */
-  surpass(stored: string, heard: Stamp): void {
-    this.#invalidations.surpass(stored, heard)
+  /** Something newer of a key is known than its copies from up to `asOf`. */
+  surpass(stored: string, asOf: Stamp): void {
+    this.#invalidations.surpass(stored, asOf)
   }
 
   /** Another process changed a key at `stamp`. Returns the key as L1 knows it. */

@@ -11,7 +11,7 @@ import type { Key } from '../key.ts'
 import type { Events, Level } from '../metrics/events.ts'
 import type { ResolvedCall, Skip } from '../options.ts'
 import type { Random } from '../random.ts'
-import type { Stamp } from '../stamp.ts'
+import { isAtOrAfter, type Stamp } from '../stamp.ts'
 import type { Batch } from './batch.ts'
 import type { Copies, HeldValue, Note } from './copies.ts'
 import { encodeEntry } from './envelope.ts'
@@ -378,14 +378,14 @@ export class Filling {
       }
     }
     return this.#inTurn(this.#marks.copy(subject.stored), async () => {
-      if (!this.#marks.holds(fence)) return this.#giveUp(subject, fence, mutations)
+      if (!this.#marks.holds(fence)) return this.#giveUp(subject, asOf, fence, mutations)
       const outcome = isForTiers
         ? await this.#stack.populate(subject.stored, bytes, usableUntil, asOf)
         : 'stored'
       // Of this mutation nobody told yet: others that are under way began before it as well.
       if (outcome === 'refused') this.#marks.overtake(subject.stored)
-      if (!this.#marks.holds(fence)) return this.#giveUp(subject, fence, mutations)
-      if (outcome === 'failed') this.#surpass(subject.stored)
+      if (!this.#marks.holds(fence)) return this.#giveUp(subject, asOf, fence, mutations)
+      if (outcome === 'failed') this.#surpass(subject.stored, asOf)
       // An authority that could not be asked keeps nothing, but while the bus works this process hears of
       // every mutation since the load began, so its own L1 may keep the value.
       const known = outcome === 'failed' ? heard : asOf
@@ -398,19 +398,23 @@ export class Filling {
    * Keeps nothing of what was loaded. Nor what is here from before, which those who waited have seen surpassed; only
    * what began here while the loader ran, as a mutation, is newer than what that brought.
    */
-  #giveUp({ l1Key, stored }: Subject, fence: Fence, mutations: number): false {
+  #giveUp({ l1Key, stored }: Subject, asOf: Stamp | undefined, fence: Fence, mutations: number): false {
     this.counts.loadsOvertaken++
     if (this.#marks.mutationsOf(fence) > mutations) return false
-    if (this.#surpass(stored)) this.#copies.drop(l1Key)
+    if (this.#surpass(stored, asOf)) this.#copies.drop(l1Key)
     this.#forget(stored)
     return false
   }
 
-  /** A value is given out that is newer than what nearer tiers may have. Says whether there is a bus to judge by. */
-  #surpass(stored: string): boolean {
+  /**
+   * A value is given out that is newer than what nearer tiers may have from up to `asOf`. Says whether there is a bus
+   * to judge by.
+   */
+  #surpass(stored: string, asOf: Stamp | undefined): boolean {
     const heard = this.#heard(stored)
-    if (heard !== undefined) this.#copies.surpass(stored, heard)
-    return heard !== undefined
+    if (heard === undefined) return false
+    this.#copies.surpass(stored, asOf !== undefined && isAtOrAfter(asOf, heard) ? asOf : heard)
+    return true
   }
 
   async #inTurn<T>(turn: Turn, write: () => Promise<T>): Promise<T> {

@@ -57,10 +57,10 @@ export class Invalidations {
     }
   }
 
-  /** A copy of `key` has to be newer than `heard`, and than any change of it that is known. */
-  surpass(key: string, heard: Stamp): void {
+  /** A copy of `key` has to be newer than `asOf`, and than any change of it that is known. */
+  surpass(key: string, asOf: Stamp): void {
     const known = this.#changed.get(key)
-    const latest = known !== undefined && isAtOrAfter(known, heard) ? known : heard
+    const latest = known !== undefined && isAtOrAfter(known, asOf) ? known : asOf
     this.note(key, { ...latest, sequence: latest.sequence + 1 })
   }
 

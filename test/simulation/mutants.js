@@ -141,7 +141,7 @@ export const mutants = [
   {
     name: 'an overtaken load is kept in L1',
     file: filling,
-    from: "if (!this.#marks.holds(fence)) return this.#giveUp(subject, fence, mutations)\n      if (outcome === 'failed')",
+    from: "if (!this.#marks.holds(fence)) return this.#giveUp(subject, asOf, fence, mutations)\n      if (outcome === 'failed')",
     to: "if (outcome === 'failed')",
   },
   {
@@ -225,7 +225,7 @@ export const mutants = [
   {
     name: 'what was given out is forgotten',
     file: filling,
-    from: 'if (this.#surpass(stored)) this.#copies.drop(l1Key)',
+    from: 'if (this.#surpass(stored, asOf)) this.#copies.drop(l1Key)',
     to: '',
   },
   {
