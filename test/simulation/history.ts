@@ -6,7 +6,8 @@
 //   C1  a read that was called after a mutation was called in its process: that mutation's number, taken or not (C2)
 //   C2  a mutation that is acknowledged has been done at the authority since it was called
 //   C3  a read that was called after another of the same process and key was answered: what that one gave, as far as
-//       it was done at the authority by then
+//       it was done at the authority by then; of what was loaded here, as far as it was done when that began, since
+//       its place in the order is that of the read before it
 //   C4  while nothing fails, a read a quarter of a second after an acknowledgement: that mutation's number
 //   C5  whatever fails, a read a lease after an acknowledgement: that mutation's number
 //   C6  what is stored at the authority: the number of every mutation that was done there before
@@ -85,6 +86,8 @@ export interface Asked {
   readonly key: Key
   readonly at: number
   readonly how: string
+  /** What was done at the authority when it was called. */
+  readonly done: number
   readonly isStaleAllowed: boolean
   readonly least: readonly (readonly [promise: string, n: number])[]
 }
@@ -109,6 +112,8 @@ export class History {
   /** By key: acknowledged mutations in the order of their acknowledgement, with the highest number so far. */
   readonly #acknowledged = new Map<Key, { at: number; n: number }[]>()
   readonly #written = new Map<number, number>()
+  /** Of values that were loaded: by whom, and what was done at the authority when that began. */
+  readonly #loaded = new Map<number, { readonly by: Witness; readonly done: number }>()
   #ids = 0
   reads = 0
   answers = 0
@@ -128,8 +133,9 @@ export class History {
   }
 
   /** A value of the present truth. */
-  make(n: number): Value {
+  make(n: number, load?: Asked): Value {
     const value = { n, id: ++this.#ids }
+    if (load !== undefined) this.#loaded.set(value.id, load)
     this.#written.set(value.id, this.#now())
     return value
   }
@@ -225,7 +231,7 @@ export class History {
       ['C5', this.#leastAt(key, now - this.#leaseMs)],
     ]
     if (this.#isHealthy) least.push(['C4', this.#leastAt(key, now - HEALTHY_MS)])
-    return { by, key, at: now, how, isStaleAllowed, least }
+    return { by, key, at: now, how, done: this.#done.get(key) ?? 0, isStaleAllowed, least }
   }
 
   answered(asked: Asked, value: Value | undefined): void {
@@ -239,7 +245,9 @@ export class History {
     for (const [promise, n] of asked.least)
       if (value.n < n) throw new Broken(`${promise}: ${value.n} instead of ${n}, ${who}`)
     if (value.n > this.truthOf(key)) throw new Broken(`C1: ${value.n} never was, ${who}`)
-    by.seen.set(key, Math.max(by.seen.get(key) ?? 0, Math.min(value.n, this.#done.get(key) ?? 0)))
+    const load = this.#loaded.get(value.id)
+    const done = load?.by === by ? load.done : (this.#done.get(key) ?? 0)
+    by.seen.set(key, Math.max(by.seen.get(key) ?? 0, Math.min(value.n, done)))
     this.#checkTime(asked, value, who)
   }
 

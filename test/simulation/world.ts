@@ -18,7 +18,16 @@ import { memoryTier } from '../../src/tiers/memory.ts'
 import { redisTier } from '../../src/tiers/redis.ts'
 import type { Tier } from '../../src/tiers/tier.ts'
 import { seededRandom } from '../support/seeded-random.ts'
-import { Broken, History, type Key, type Lifetimes, type Mutation, type Value, Witness } from './history.ts'
+import {
+  type Asked,
+  Broken,
+  History,
+  type Key,
+  type Lifetimes,
+  type Mutation,
+  type Value,
+  Witness,
+} from './history.ts'
 import { Client, Line, LONGEST_ON_THE_WAY_MS, Network, type Weather } from './network.ts'
 import { Life, Universe } from './universe.ts'
 
@@ -304,7 +313,7 @@ class World {
     const calls = {
       get: () => cache.get(key),
       getMany: async () => (await cache.getMany([key, this.#pick(this.#plan.keys)])).get(key),
-      getOrSet: () => cache.getOrSet(key, ({ signal }) => this.#load(process, key, signal, asked.at)),
+      getOrSet: () => cache.getOrSet(key, ({ signal }) => this.#load(process, signal, asked)),
     }
     process.waiting++
     calls[how]().then(
@@ -324,11 +333,12 @@ class World {
     )
   }
 
-  async #load(process: Process, key: Key, signal: AbortSignal, calledAt: number): Promise<Value> {
+  async #load(process: Process, signal: AbortSignal, asked: Asked): Promise<Value> {
+    const { key } = asked
     const { life, witness } = process
     const n = this.#history.truthOf(key)
     this.#note(witness.name, 'loads', JSON.stringify(key), n)
-    const end = this.#guarded(() => this.#history.loading(witness, key, calledAt)) ?? (() => {})
+    const end = this.#guarded(() => this.#history.loading(witness, key, asked.at)) ?? (() => {})
     // What outlasts its limit is given up.
     signal.addEventListener('abort', () => {
       end()
@@ -341,7 +351,7 @@ class World {
       witness.failedAt.set(key, this.#universe.now)
       throw new SourceFailed()
     }
-    return this.#history.make(n)
+    return this.#history.make(n, asked)
   }
 
   #write(process: Process, key: Key): void {
