@@ -378,12 +378,20 @@ function match(subject: Value, pattern: Value, init: Value = 1): Value {
 
 const view = new DataView(new ArrayBuffer(8))
 
+const sizes: Record<string, number> = { d: 8, H: 2, B: 1, I4: 4 }
+
+/** The parts of a little-endian format. */
+function partsOf(format: Value): string[] {
+  const parts = (format as string).match(/[a-zA-Z]\d*/g) ?? []
+  for (const part of parts) if (!(part in sizes)) throw new Error(`Lua: struct ${part} is not known`)
+  return parts
+}
+
 function packOne(format: string, value: Value): string {
-  const size = { d: 8, H: 2, B: 1, I: 4 }[format]
-  if (size === undefined) throw new Error(`Lua: struct ${format} is not known`)
+  const size = sizes[format] as number
   if (format === 'd') view.setFloat64(0, number(value), true)
   else if (format === 'H') view.setUint16(0, number(value), true)
-  else if (format === 'I') view.setUint32(0, number(value), true)
+  else if (format === 'I4') view.setUint32(0, number(value), true)
   else view.setUint8(0, number(value))
   let bytes = ''
   for (let at = 0; at < size; at++) bytes += String.fromCharCode(view.getUint8(at))
@@ -432,16 +440,18 @@ const library: Record<string, Callable | Record<string, Callable>> = {
   },
   struct: {
     pack: (format, ...values) =>
-      [...(format as string).replace('<', '')].map((one, at) => packOne(one, values[at])).join(''),
+      partsOf(format)
+        .map((one, at) => packOne(one, values[at]))
+        .join(''),
     unpack: (format, bytes, from = 1) => {
       let at = number(from) - 1
-      const values = [...(format as string).replace('<', '')].map((one) => {
-        const size = { d: 8, H: 2, B: 1, I: 4 }[one] as number
+      const values = partsOf(format).map((one) => {
+        const size = sizes[one] as number
         for (let turn = 0; turn < size; turn++) view.setUint8(turn, (bytes as string).charCodeAt(at + turn))
         at += size
         if (one === 'd') return view.getFloat64(0, true)
         if (one === 'H') return view.getUint16(0, true)
-        return one === 'I' ? view.getUint32(0, true) : view.getUint8(0)
+        return one === 'I4' ? view.getUint32(0, true) : view.getUint8(0)
       })
       return new Several([...values, at + 1])
     },

@@ -153,8 +153,8 @@ export const mutants = [
   {
     name: 'the authority’s fence looks at nothing',
     file: scripts,
-    from: 'elseif key == name then',
-    to: "elseif key == '' then",
+    from: 'if key == name or string.byte(message, 2) == 3 and',
+    to: 'if string.byte(message, 2) == 3 and',
   },
   {
     name: 'copies in tiers are believed whatever their stamp',
@@ -177,8 +177,8 @@ export const mutants = [
   {
     name: 'the authority’s fence does not look at clears',
     file: scripts,
-    from: 'if string.sub(name, 1, #key) == key then return 0 end',
-    to: '',
+    from: 'if key == name or string.byte(message, 2) == 3 and string.sub(name, 1, #key) == key then return true end',
+    to: 'if key == name then return true end',
   },
   {
     name: 'a server that lost state goes on where it stands',
