@@ -225,6 +225,8 @@ class RedisBus implements Bus {
     }
     // The store remembers what was heard, so the next script begins a new epoch where something was lost.
     if (isBehind) this.#recoverSoon('the server has lost part of the order')
+    // It proves nothing of what was heard: that may never have been, or be in no order any more.
+    if (isBehind && check === undefined) return
     const whole = this.#gather(`${channel} ${token}`, stamps)
     if (whole === undefined) return
     if (check === undefined) {

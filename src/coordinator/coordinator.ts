@@ -544,6 +544,13 @@ export class Coordinator implements InboundTarget {
     return this.#copies.suspect(stamp)
   }
 
+  restart(stamp: Stamp, heard: Stamp): void {
+    this.#marks.overtakeAll()
+    this.#flights.forgetAll()
+    this.#reads.forgetAll()
+    this.#copies.restart(stamp, heard)
+  }
+
   absolve(stamp: Stamp, earlier: Stamp): void {
     this.#copies.absolve(stamp, earlier)
   }

@@ -177,6 +177,14 @@ export class Copies {
     return isSameEpoch ? floor.stamp : undefined
   }
 
+  /** The order of a partition goes on from `stamp`, which lies before `heard`: none of its copies is good. */
+  restart(stamp: Stamp, heard: Stamp): void {
+    this.#setFloor(stamp, (this.#floors[stamp.partition]?.epochIndex ?? 0) + 1)
+    // Copies in tiers are judged by their number alone, so all have to be older than what was heard.
+    const isSameEpoch = heard.epoch === stamp.epoch
+    if (isSameEpoch) this.#invalidations.setFloor({ ...stamp, sequence: heard.sequence + 1 })
+  }
+
   /** Takes back `suspect(stamp)`, if nothing was made suspect since: the limit is `earlier` again. */
   absolve(stamp: Stamp, earlier: Stamp): void {
     const floor = this.#floors[stamp.partition]

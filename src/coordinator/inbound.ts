@@ -13,7 +13,7 @@ import type { Clock, Timer } from '../clock.ts'
 import type { Message } from '../message.ts'
 import type { Events } from '../metrics/events.ts'
 import type { Random } from '../random.ts'
-import type { Stamp } from '../stamp.ts'
+import { isAtOrAfter, type Stamp } from '../stamp.ts'
 import type { Ledger } from '../tiers/ledger.ts'
 import type { Guard } from './guard.ts'
 import { Lease } from './lease.ts'
@@ -32,6 +32,11 @@ export interface InboundTarget {
    * @returns Where that limit was before; `undefined` when the partition had none, or another epoch.
    */
   suspect(stamp: Stamp): Stamp | undefined
+  /**
+   * The order goes on from `stamp`, which lies before `heard`: what was heard beyond it is in the order no more, or
+   * never was. No copy of the partition is good.
+   */
+  restart(stamp: Stamp, heard: Stamp): void
   /** Takes back `suspect(stamp)` if nothing was made suspect since: the limit is `earlier` again. */
   absolve(stamp: Stamp, earlier: Stamp): void
   /** Copies are good until then, by the clock. */
@@ -128,7 +133,7 @@ export class Inbound implements BusListener {
   }
 
   onGap(partition: number | undefined, stamps: readonly Stamp[], reason: string): void {
-    for (const stamp of stamps) this.#meet(stamp)
+    for (const stamp of stamps) this.#goOn(stamp)
     this.#tellGap(partition, reason)
     // What the bus says is where it goes on, not that nothing has happened since it said so.
     this.#connect(undefined)
@@ -149,7 +154,7 @@ export class Inbound implements BusListener {
     bus.subscribe(this).then(
       (stamps) => {
         if (this.#isClosed) return
-        for (const stamp of stamps) this.#meet(stamp)
+        for (const stamp of stamps) this.#goOn(stamp)
         this.#connect(askedAt)
         const early = this.#early ?? []
         this.#early = undefined
@@ -160,6 +165,21 @@ export class Inbound implements BusListener {
         this.onFailure(error)
         this.#retry = clock.setTimer(() => this.#subscribe(Math.min(2 * retryMs, LONGEST_RETRY_MS)), retryMs)
       },
+    )
+  }
+
+  /** The bus goes on from `stamp`, whatever was heard: a message can be made up, and a server can lose its last ones. */
+  #goOn(stamp: Stamp): void {
+    const heard = this.#heard[stamp.partition]
+    if (heard === undefined || isAtOrAfter(stamp, heard)) {
+      this.#meet(stamp)
+      return
+    }
+    this.#heard[stamp.partition] = stamp
+    this.#parts.target.restart(stamp, heard)
+    this.#tellGap(
+      stamp.partition,
+      `the order goes on from ${stamp.sequence}, and ${heard.sequence} was heard`,
     )
   }
 

@@ -229,6 +229,12 @@ export const mutants = [
     to: '',
   },
   {
+    name: 'what was heard counts, whatever the bus goes on from',
+    file: inbound,
+    from: 'if (heard === undefined || isAtOrAfter(stamp, heard)) {',
+    to: 'if (stamp.partition >= 0) {',
+  },
+  {
     name: 'nobody joins a load',
     file: coordinator,
     from: 'const joined = passesCopies(call) ? undefined : this.#flights.joinable(subject.stored, call.loadTimeoutMs)',

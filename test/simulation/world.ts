@@ -11,7 +11,7 @@ import { redisBus } from '../../src/bus/redis.ts'
 import type { Cache } from '../../src/cache.ts'
 import { createCache } from '../../src/create-cache.ts'
 import { keyScope, partitionTextOf, storedKey } from '../../src/key.ts'
-import { decodeMessage } from '../../src/message.ts'
+import { decodeMessage, encodeMessage, type Message } from '../../src/message.ts'
 import { partitionOf } from '../../src/stamp.ts'
 import { flakyTier } from '../../src/testing/chaos.ts'
 import { memoryTier } from '../../src/tiers/memory.ts'
@@ -163,12 +163,29 @@ class World {
       if (!cache.health().copiesTrusted)
         throw new Broken('C4: a process trusts its copies no more, though all works')
     }
+    await this.#checkKept()
     for (const { life, line } of this.#processes) {
       life.isDead = true
       line.end()
     }
     const { reads, answers, stale, writes, loads } = history
     return { reads, answers, stale, writes, loads, faults: this.#faults, shape: plan.shape }
+  }
+
+  /** What is loaded now is kept, in every process: nothing that struck may have left one without copies for good. */
+  async #checkKept(): Promise<void> {
+    const { keys, l1Entries, lifetimes } = this.#plan
+    if (l1Entries < keys.length || lifetimes.ttlMs < Number.POSITIVE_INFINITY) return
+    // The first time a read may say a mutation again that was not taken, and others hear of it.
+    for (let turn = 0; turn < 2; turn++) {
+      for (const process of this.#processes) for (const key of keys) this.#read(process, key, 'getOrSet')
+      await this.#pass(this.#universe.now + this.#plan.longestLoadMs + 1_000)
+    }
+    for (const { cache, witness } of this.#processes) {
+      const absent = keys.find((key) => cache.l1.get(key) === undefined)
+      if (absent !== undefined)
+        throw new Broken(`C4: ${JSON.stringify(absent)} is not kept by ${witness.name}, though all works`)
+    }
   }
 
   /** Lets time pass, and stops at the first promise that was broken, wherever that was noticed. */
@@ -486,6 +503,24 @@ class World {
         server.flush()
         if (this.#chance(0.5)) server.forgetScripts()
         return
+      case 'forge': {
+        const stamp = {
+          partition: Math.floor(this.#random() * this.#plan.partitions),
+          epoch: this.#chance(0.5) ? Number.MAX_SAFE_INTEGER : (1_700_000_000_000 + universe.now) * 1_000,
+          sequence: this.#pick([0, Number.MAX_SAFE_INTEGER - 1]),
+        }
+        const made: Message = {
+          op: 'delete',
+          keys: ['x'],
+          stamp,
+          after: 0,
+          origin: '0123456789abcdef',
+          serial: 1,
+        }
+        const bytes = Buffer.from(encodeMessage(made)).toString('latin1')
+        for (const each of network.lines) each.carry(0, 'tierwheel:bus:0', bytes)
+        return
+      }
       case 'evict': {
         const victims = [...server.keys()].filter((key) => !key.includes(':e:') || this.#chance(0.5))
         if (victims.length > 0) server.evict(this.#pick(victims))
@@ -532,6 +567,7 @@ const everyMs = {
   break: 10_000,
   outage: 20_000,
   flush: 20_000,
+  forge: 15_000,
   evict: 8_000,
   failover: 25_000,
   'lossy failover': 15_000,

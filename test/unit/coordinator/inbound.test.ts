@@ -50,6 +50,7 @@ async function listening({
       floors.unshift(stamp)
       return floors[1]?.epoch === stamp.epoch ? floors[1] : undefined
     },
+    restart: (stamp, heard) => told.push(`restart from ${stamp.sequence}, heard ${heard.sequence}`),
     absolve: (stamp, earlier) => told.push(`absolve from ${stamp.sequence} to ${earlier.sequence}`),
     renewed: (until) => {
       goodUntil = until
@@ -102,6 +103,20 @@ async function listening({
 }
 
 describe('what the bus tells', () => {
+  test('is followed from where it goes on, also if that lies before what was heard: a message can be made up', async () => {
+    const { told, inbound, listener } = await listening()
+    listener.onMessage(message(11))
+    listener.onMessage(message(7, { stamp: at(7, 9_999) }))
+    expect(inbound.heard(0)).toEqual(at(7, 9_999))
+    told.length = 0
+    listener.onGap(undefined, [at(11)], 'a look around')
+    expect(inbound.heard(0)).toEqual(at(11))
+    expect(told).toContain('restart from 11, heard 7')
+    told.length = 0
+    listener.onMessage(message(12))
+    expect(told).toEqual(['drop key 12 at 12'])
+  })
+
   test('is followed from where the bus began', async () => {
     const { told, inbound, listener } = await listening()
     expect(told.splice(0)).toEqual(['suspect below 10 of 1', 'connected'])
