@@ -35,8 +35,13 @@ export default defineConfig({
           name: 'node',
           environment: 'node',
           include: ['test/**/*.test.ts'],
-          // Services are for `npm run test:services`, which installs what they need.
-          exclude: ['test/runtimes/**', ...(process.env.SERVICES === undefined ? ['test/services/**'] : [])],
+          // Services are for `npm run test:services`, which installs what they need; what takes minutes and not seconds
+          // is for `npm run test:long`.
+          exclude: [
+            'test/runtimes/**',
+            ...(process.env.SERVICES === undefined ? ['test/services/**'] : []),
+            ...(process.env.TEST_SCALE === undefined ? ['test/long/**'] : []),
+          ],
         },
         plugins: process.env.MUTANT === undefined ? [] : [withoutGuard()],
       },

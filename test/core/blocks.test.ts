@@ -252,3 +252,26 @@ test('a weight that was lost is seen', () => {
   expect(core.check()).toBe(18)
   expect(set(core, 1)).toBeGreaterThanOrEqual(0)
 })
+
+test('memory that the engine refuses at any growth is survived', { timeout: 60_000 }, () => {
+  // By reference long keys are in the arena, which grows: the same run with a page more each time.
+  const keys = Array.from({ length: 60 }, (_, number) => `${number}`.padEnd(3_000 + number * 400, 'k'))
+  let refusals = Infinity
+  for (let pages = 5; refusals > 0; pages++) {
+    const core = openTestingCore({ maxEntries: 50, flags: REPORT_KEYS }, pages)
+    refusals = 0
+    for (const key of keys) {
+      const answer = set(core, key)
+      expect(core.check(), `${pages} pages`).toBe(0)
+      if (answer === -1) refusals++
+      else expect(get(core, key)).toBe(answer & ~7)
+      core.drain()
+    }
+    expect(statsOf(core).refusals, `${pages} pages`).toBe(refusals)
+    expect(core.memory.buffer.byteLength).toBeLessThanOrEqual(pages * 65_536)
+  }
+  // With values as bytes there is one allocation: all of it, or nothing.
+  for (let pages = 1; pages < MAX_BYTES / 65_536; pages++) {
+    openTestingCore({ maxEntries: 500, maxBytes: MAX_BYTES, flags: WEIGHED | BYTES, isRefused: true }, pages)
+  }
+})

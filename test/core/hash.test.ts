@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { createL1 } from '../../src/create-l1.ts'
 import { encode, keyOf, openCore, openTestingCore, set, type TestingCore } from './open-core.ts'
 
 /** wyhash final version 4 with the default secret: the i-th text under seed i. Source: wyhash's test_vector.cpp. */
@@ -73,3 +74,31 @@ test('keys of different encodings with the same bytes have different hashes', ()
 function openSeeded(start: bigint): TestingCore {
   return openTestingCore({ maxEntries: 1, seed: [start, start + 1n, start + 2n, start, start] })
 }
+
+test('keys made to collide under the published secret have probes as short as any', {
+  timeout: 60_000,
+}, () => {
+  const count = 100_000
+  // Bytes 0-3 and 8-11 are the second secret, so the first factor is 0 and the other bytes do not matter.
+  const colliding = (number: number): string => {
+    const bytes = new DataView(new ArrayBuffer(16))
+    bytes.setUint32(0, 0xe703_7ed1, true)
+    bytes.setUint32(8, 0xa0b4_28db, true)
+    bytes.setUint32(4, number)
+    return String.fromCharCode(...new Uint8Array(bytes.buffer))
+  }
+  const core = openTestingCore({ maxEntries: 1 })
+  secretOf(core).set(defaultSecret)
+  const seen = Array.from({ length: 1_000 }, (_, number) => hash(core, colliding(number), BigInt(number)))
+  expect(new Set(seen).size).toBe(1)
+
+  const probeLength = (keyFor: (number: number) => string) => {
+    const l1 = createL1<number>({ maxEntries: count, policy: 'lru' })
+    for (let number = 0; number < count; number++) l1.set(keyFor(number), number)
+    expect(l1.size).toBe(count)
+    return l1.stats().probeLength
+  }
+  const ordinary = probeLength((number) => `user:${number}:profile`)
+  expect(ordinary).toBeLessThan(1.06)
+  expect(Math.abs(probeLength(colliding) - ordinary)).toBeLessThan(0.01)
+})

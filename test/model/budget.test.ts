@@ -20,6 +20,7 @@ import {
   WEIGHED,
 } from '../core/open-core.ts'
 import { SEED, SeededRandom } from '../core/random.ts'
+import { scale } from '../support/long.ts'
 import { GdsfModel } from './policies/gdsf-model.ts'
 import { LazyTinyLfuModel } from './policies/lazy-tinylfu-model.ts'
 import { LruModel } from './policies/lru-model.ts'
@@ -70,13 +71,13 @@ for (const policy of Object.keys(budgetPolicies) as PolicyName[]) {
     test.each(inBytes)(
       'values in $maxBytes bytes, $maxEntries entries',
       (shape) => new Run(policy, shape, true).go(),
-      60_000,
+      60_000 * scale,
     )
 
     test.each(byReference)(
       'weights up to $maxBytes, $maxEntries entries',
       (shape) => new Run(policy, shape, false).go(),
-      60_000,
+      60_000 * scale,
     )
   })
 }
@@ -137,7 +138,7 @@ class Run {
   go(): void {
     const { steps, maxEntries } = this.#shape
     const checkEvery = maxEntries <= 40 ? 1 : Math.ceil(maxEntries / 20)
-    for (let step = 0; step < steps; step++) {
+    for (let step = 0; step < steps * scale; step++) {
       this.#step()
       if (step % checkEvery === 0) this.#compare()
     }

@@ -15,6 +15,7 @@ import { type EvictionPolicy, policyNumbers } from '../../src/core/policies.ts'
 import { L1 } from '../../src/l1/l1.ts'
 import type { PreparedKey } from '../../src/l1/prepared-key.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
+import { scale } from '../support/long.ts'
 import { seed as SEED } from '../support/seed.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { Broken, type Key, L1Model, type Removal } from './l1-model.ts'
@@ -43,13 +44,17 @@ for (const keysBy of ['strings as they are', 'staged'] as const) {
     for (const [maxEntries, operations] of sizes) {
       // The paths of keys differ, what is behind them does not: half of the operations each where both exist.
       const steps = debugCore.readsStrings ? operations / 2 : operations
-      test(`${maxEntries} entries, ${steps} operations`, () => {
-        for (const resolution of [0, 1]) {
-          const isStaged = keysBy === 'staged'
-          const run = new Run('lru', SEED + maxEntries * 2 + resolution, maxEntries, resolution, isStaged)
-          run.go(steps / 2)
-        }
-      }, 60_000)
+      test(
+        `${maxEntries} entries, ${steps} operations`,
+        () => {
+          for (const resolution of [0, 1]) {
+            const isStaged = keysBy === 'staged'
+            const run = new Run('lru', SEED + maxEntries * 2 + resolution, maxEntries, resolution, isStaged)
+            run.go((steps / 2) * scale)
+          }
+        },
+        60_000 * scale,
+      )
     }
   })
 }
@@ -61,9 +66,9 @@ describe.each(others)('L1 under %s agrees with the model as far as that goes', (
     '%d entries',
     (maxEntries, operations) => {
       const seed = SEED + maxEntries * 2
-      new Run(policy, seed, maxEntries, maxEntries % 2, !debugCore.readsStrings).go(operations / 4)
+      new Run(policy, seed, maxEntries, maxEntries % 2, !debugCore.readsStrings).go((operations / 4) * scale)
     },
-    60_000,
+    60_000 * scale,
   )
 })
 

@@ -14,6 +14,7 @@ import {
   type TestingCore,
 } from '../core/open-core.ts'
 import { SEED, SeededRandom } from '../core/random.ts'
+import { scale } from '../support/long.ts'
 import { LazyTinyLfuModel } from './policies/lazy-tinylfu-model.ts'
 import { LruModel } from './policies/lru-model.ts'
 import type { Key, ModelOptions, PolicyModel } from './policies/policy-model.ts'
@@ -53,10 +54,10 @@ for (const name of Object.keys(policies) as PolicyName[]) {
       '%d entries agree with the model over %d operations',
       (maxEntries, steps) => {
         const run = new Run(name, maxEntries, SEED + maxEntries)
-        for (let step = 0; step < steps; step++) run.step()
+        for (let step = 0; step < steps * scale; step++) run.step()
         run.finish()
       },
-      60_000,
+      60_000 * scale,
     )
 
     test.each([0.1, 1, 10])(
@@ -67,7 +68,7 @@ for (const name of Object.keys(policies) as PolicyName[]) {
         for (const key of web12.keys) run.request(key)
         run.finish()
       },
-      60_000,
+      60_000 * scale,
     )
   })
 }
