@@ -95,11 +95,10 @@ function isRefusal(cause: unknown): boolean {
   return /content security|\bCSP\b|unsafe-eval|disallowed by embedder/i.test(message)
 }
 
-function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
-  const decoder = Uint8Array as unknown as { fromBase64?: (text: string) => Uint8Array<ArrayBuffer> }
-  if (decoder.fromBase64 !== undefined) return decoder.fromBase64(base64)
-  const text = atob(base64)
-  const bytes = new Uint8Array(text.length)
-  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at)
+function bytesOf(hex: string): Uint8Array<ArrayBuffer> {
+  const decoder = Uint8Array as unknown as { fromHex?: (text: string) => Uint8Array<ArrayBuffer> }
+  if (decoder.fromHex !== undefined) return decoder.fromHex(hex)
+  const bytes = new Uint8Array(hex.length / 2)
+  for (let at = 0; at < bytes.length; at++) bytes[at] = Number.parseInt(hex.slice(2 * at, 2 * at + 2), 16)
   return bytes
 }
