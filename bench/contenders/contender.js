@@ -19,6 +19,7 @@
 /**
  * @typedef {object} CacheSettings
  * @property {number} maxEntries
+ * @property {number} [valueBytes] the most that a value has, for those with a budget in bytes
  * @property {number} [ttlMs] of every entry; without it entries live until they are evicted
  */
 

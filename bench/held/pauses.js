@@ -1,0 +1,31 @@
+// @ts-check
+/**
+ * How long does a cache hold its process when it is large?
+ *
+ * The CPU time of a full garbage collection over all it holds, and of the longest burst of fifty writes while entries
+ * come and go, at one and at five million entries. CPU time and not wall time, since other programs take that away.
+ */
+import { measureHeld } from './held.js'
+
+const MILLION = 1_000_000
+
+/** @param {string[]} args */
+export async function main(args) {
+  await measureHeld({
+    bench: 'pauses',
+    question: 'How long does a large cache hold its process?',
+    rows: [
+      { values: 'text', entries: MILLION },
+      { values: 'object', entries: MILLION },
+      { values: 'buffer', entries: MILLION / 2 },
+      { values: 'text', entries: 5 * MILLION },
+    ],
+    columns: [
+      { title: 'full collection, ms', figure: 'fullGcMs', hasRatio: true },
+      { title: 'longest burst, ms', figure: 'longestBurstMs', hasRatio: true },
+      { title: 'bursts over 20 ms', figure: 'longBursts' },
+      { title: 'a set in churn, ns', figure: 'setNs', hasRatio: true },
+    ],
+    args,
+  })
+}
