@@ -34,6 +34,13 @@ import { BASELINE } from '../contenders/contender.js'
  * @property {Figure[]} rounds
  */
 
+/** Of buffers fewer, since each has memory of its own besides. @type {Row[]} */
+export const largeRows = [
+  { values: 'text', entries: 1_000_000 },
+  { values: 'object', entries: 1_000_000 },
+  { values: 'buffer', entries: 500_000 },
+]
+
 const contenders = [BASELINE, 'lru.min', 'quick-lru', 'tierwheel', 'tierwheel-bytes']
 const here = fileURLToPath(new URL('.', import.meta.url))
 const folder = fileURLToPath(new URL('../results/', import.meta.url))

@@ -37,7 +37,7 @@ const { entries } = order
 const random = randomFrom(`${order.seed}/${entries}/${order.values}`)
 
 /** What the caller has, new each time and of the same content for the same id. */
-const valueOf = {
+const valueFor = {
   /** @param {number} id */
   text(id) {
     const bytes = Buffer.alloc(VALUE_BYTES, 'v')
@@ -57,7 +57,7 @@ const base = process.memoryUsage()
 const { create } = await loadContender(order.contender)
 /** @type {import('../contenders/contender.js').Cache<unknown>} */
 const cache = create({ maxEntries: entries, valueBytes: VALUE_BYTES + 20 })
-for (let id = 0; id < entries; id++) cache.set(keyOf(id), valueOf(id))
+for (let id = 0; id < entries; id++) cache.set(keyOf(id), valueFor(id))
 collect()
 const filled = process.memoryUsage()
 check(0, entries)
@@ -70,7 +70,7 @@ const last = entries * 3
 while (next < last) {
   const before = process.cpuUsage()
   for (let operation = 0; operation < BURST; operation++) {
-    cache.set(keyOf(next), valueOf(next))
+    cache.set(keyOf(next), valueFor(next))
     next++
   }
   const { user, system } = process.cpuUsage(before)
@@ -114,7 +114,7 @@ function check(from, to) {
   for (let probe = 0; probe < 1_000; probe++) {
     const id = from + Math.floor(random() * (to - from))
     const value = cache.get(keyOf(id))
-    if (JSON.stringify(plain(value)) !== JSON.stringify(plain(valueOf(id)))) {
+    if (JSON.stringify(plain(value)) !== JSON.stringify(plain(valueFor(id)))) {
       throw new Error(`${order.contender}: id ${id} has ${JSON.stringify(value)?.slice(0, 80)}`)
     }
   }

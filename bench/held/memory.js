@@ -6,20 +6,14 @@
  * hundred bytes. Resident memory of the process, beyond what it was before; for each contender the same number of
  * entries. `tierwheel` holds values by reference, `tierwheel-bytes` as bytes.
  */
-import { measureHeld } from './held.js'
-
-const MILLION = 1_000_000
+import { largeRows, measureHeld } from './held.js'
 
 /** @param {string[]} args */
 export async function main(args) {
   await measureHeld({
     bench: 'memory',
     question: 'How many bytes of memory does an entry take?',
-    rows: [
-      { values: 'text', entries: MILLION },
-      { values: 'object', entries: MILLION },
-      { values: 'buffer', entries: MILLION / 2 },
-    ],
+    rows: largeRows,
     columns: [
       { title: 'filled, B/entry', figure: 'filledBytes', hasRatio: true },
       { title: 'after churn, B/entry', figure: 'churnedBytes', hasRatio: true },

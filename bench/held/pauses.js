@@ -5,21 +5,14 @@
  * The CPU time of a full garbage collection over all it holds, and of the longest burst of fifty writes while entries
  * come and go, at one and at five million entries. CPU time and not wall time, since other programs take that away.
  */
-import { measureHeld } from './held.js'
-
-const MILLION = 1_000_000
+import { largeRows, measureHeld } from './held.js'
 
 /** @param {string[]} args */
 export async function main(args) {
   await measureHeld({
     bench: 'pauses',
     question: 'How long does a large cache hold its process?',
-    rows: [
-      { values: 'text', entries: MILLION },
-      { values: 'object', entries: MILLION },
-      { values: 'buffer', entries: MILLION / 2 },
-      { values: 'text', entries: 5 * MILLION },
-    ],
+    rows: [...largeRows, { values: 'text', entries: 5_000_000 }],
     columns: [
       { title: 'full collection, ms', figure: 'fullGcMs', hasRatio: true },
       { title: 'longest burst, ms', figure: 'longestBurstMs', hasRatio: true },

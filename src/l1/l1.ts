@@ -708,7 +708,7 @@ export class L1<V> implements PreparedHome<V> {
       const outcome = answer & 7
       if (outcome !== INSERTED && this.#onRemoval !== undefined) {
         const cause = outcome === REPLACED ? 'replaced' : 'expired'
-        this.#queue.push({ key, value: old ?? (this.#values[slot] as V), cause })
+        this.#queue.push({ key, value: this.#bytes === undefined ? this.#held(slot) : (old as V), cause })
       }
       if (this.#bytes === undefined) this.#values[slot] = value
       else this.#bytes.write(slot)
@@ -727,7 +727,11 @@ export class L1<V> implements PreparedHome<V> {
     if (answer >= 0) {
       const slot = answer >> 3
       if (this.#onRemoval !== undefined) {
-        this.#queue.push({ key, value: old ?? (this.#values[slot] as V), cause: 'deleted' })
+        this.#queue.push({
+          key,
+          value: this.#bytes === undefined ? this.#held(slot) : (old as V),
+          cause: 'deleted',
+        })
       }
       this.#release(slot)
     }

@@ -29,6 +29,7 @@ export async function smoke() {
   await checks.about('expiry', expiry)
   await checks.about('eviction', eviction)
   await checks.about('growth', growth)
+  await checks.about('values as bytes', valuesAsBytes)
   await checks.about('cache of an L1 alone', cacheAlone)
   await checks.about('cache over a tier', cacheOverTier)
   return {
@@ -38,6 +39,27 @@ export async function smoke() {
     checks: checks.count,
     failures: checks.failures,
   }
+}
+
+/** @param {Checks} checks */
+function valuesAsBytes(checks) {
+  const l1 = createL1({ maxBytes: 2 ** 19, values: 'bytes' })
+  for (const text of [...strings, '\ufeffmark', 'x'.repeat(30_000), '\u4f60'.repeat(10_000)]) {
+    l1.set('text', text)
+    checks.equal(`text of ${text.length}`, l1.get('text'), text)
+  }
+  l1.set('bytes', Uint8Array.of(1, 2, 255))
+  checks.equal('bytes', [...(l1.get('bytes') ?? [])], [1, 2, 255])
+  checks.equal(
+    'a view',
+    l1.view('bytes', (bytes) => bytes[2]),
+    255,
+  )
+  l1.set('object', { name: 'Ada', born: new Date(0) })
+  checks.equal('an object', l1.get('object'), { name: 'Ada', born: new Date(0) })
+  for (let key = 0; key < 5_000; key++) l1.set(key, 'v'.repeat(key % 700))
+  checks.equal('memory', l1.bytes, 2 ** 19)
+  checks.equal('the last', l1.get(4_999), 'v'.repeat(4_999 % 700))
 }
 
 class Checks {

@@ -244,6 +244,7 @@ describe('a listener', () => {
     })
     l1.set('a', { n: 1 })
     l1.set('a', { n: 2, longer: 'x'.repeat(500) })
+    l1.set('b', null)
     l1.set('b', 'text')
     l1.set('c', Uint8Array.of(3))
     l1.set('d', 4)
@@ -257,6 +258,7 @@ describe('a listener', () => {
     l1.clear()
     expect(told).toEqual([
       ['a', { n: 1 }, 'replaced'],
+      ['b', null, 'replaced'],
       ['a', { n: 2, longer: 'x'.repeat(500) }, 'evicted'],
       ['b', 'text', 'deleted'],
       ['timed', 'gone', 'expired'],
