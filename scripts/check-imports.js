@@ -55,6 +55,7 @@ const baseFiles = [
   'options',
   'random',
   'stamp',
+  'tag-table',
 ]
 const cacheFiles = ['cache', 'caches', 'create-cache', 'create-l1', 'index', 'memoize']
 

@@ -13,6 +13,7 @@ import {
   type CallOptions,
   checkNames,
   checkSkip,
+  checkTags,
   type LoadOptions,
   type ResolvedCall,
   resolveCall,
@@ -435,6 +436,31 @@ export class Cache<V = unknown> {
   }
 
   /**
+   * Makes every entry that carries one of `tags` stale, in every level and every process: `getOrSet` may still serve it
+   * where `staleWhileRevalidate` or `staleIfError` allow that, until its own time is over. Costs the same however many
+   * entries that are.
+   *
+   * @param tags - As they were given to `set` and `getOrSet`; the order and doubles do not matter.
+   * @throws CacheError `CACHE_TIER_FAILED` when the authority did not take it; here they are stale all the same, and the
+   *   next read below L1 tries again.
+   */
+  async expireTags(tags: Iterable<string>): Promise<void> {
+    return this.#coordinator.invalidateTagged(namedTags(tags), 'expire')
+  }
+
+  /**
+   * Makes every entry that carries one of `tags` unusable, in every level and every process, stale ones included. Costs
+   * the same however many entries that are.
+   *
+   * @param tags - As they were given to `set` and `getOrSet`; the order and doubles do not matter.
+   * @throws CacheError `CACHE_TIER_FAILED` when the authority did not take it; here they are gone all the same, and the
+   *   next read below L1 tries again.
+   */
+  async deleteTags(tags: Iterable<string>): Promise<void> {
+    return this.#coordinator.invalidateTagged(namedTags(tags), 'delete')
+  }
+
+  /**
    * Lets the tiers reclaim the room of entries whose time is over, where the backend does not do so by itself.
    * Run it now and then over a file tier.
    *
@@ -503,4 +529,11 @@ function wholeVersion(version: KeyVersion): number {
   const number = Number(version)
   if (Number.isSafeInteger(number) && String(number) === String(version)) return number
   throw new TypeError(`version: ${describe(version)} is not a whole number, so there is none after it`)
+}
+
+/** Tags to invalidate: any number of what may be one. */
+function namedTags(tags: Iterable<string>): string[] {
+  if (typeof tags === 'string')
+    throw new TypeError(`tags: ${describe(tags)} is one string, not several in an array`)
+  return [...new Set(tags)].flatMap((tag) => checkTags([tag]))
 }

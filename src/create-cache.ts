@@ -11,6 +11,7 @@ import { Copies } from './coordinator/copies.ts'
 import { Doubts } from './coordinator/doubts.ts'
 import { defaultLimits, Guard } from './coordinator/guard.ts'
 import { Invalidations } from './coordinator/invalidations.ts'
+import { Tags } from './coordinator/tags.ts'
 import { type Level, TierStack } from './coordinator/tier-stack.ts'
 import { isPrecompiled } from './core/module.ts'
 import { checkPolicy, defaultPolicy, type EvictionPolicy } from './core/policies.ts'
@@ -229,6 +230,14 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
       : levels[authority.depth]?.guard
   const invalidations = new Invalidations(clock, bus !== undefined)
   const doubts = new Doubts()
+  const tags = new Tags({
+    ledger: authority?.ledger,
+    guard: authorityGuard,
+    hasBus: bus !== undefined,
+    prefix: scope.prefix,
+    clock,
+    random,
+  })
   const stack = new TierStack({
     levels,
     authority,
@@ -237,12 +246,14 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     invalidations,
     doubts,
     clock,
+    tags,
     events,
   })
   const l1 = options.l1 === false ? undefined : createFirstLevel(options.l1, codec, bus, clock, random)
   const origin = randomId(random)
   const coordinator = new Coordinator({
-    copies: new Copies({ l1, invalidations, hasBus: bus !== undefined, clock, scope }),
+    copies: new Copies({ l1, invalidations, tags, hasBus: bus !== undefined, clock, scope }),
+    tags,
     doubts,
     stack,
     authority,

@@ -63,6 +63,14 @@ export interface CallOptions extends LifetimeOptions {
    * @defaultValue the cache's.
    */
   version?: KeyVersion
+
+  /**
+   * What the value is about: `cache.expireTags` and `cache.deleteTags` invalidate every entry that carries one of
+   * their tags. At most 64, each of 1 to 256 bytes of UTF-8. A loader can name them too, with `setTags`.
+   *
+   * @defaultValue none
+   */
+  tags?: readonly string[]
 }
 
 /** Limits of a load, for a cache or for one `getOrSet`. */
@@ -135,6 +143,7 @@ export interface ResolvedCall {
   readonly jitter: number
   /** `undefined` for none. */
   readonly fallback: unknown
+  readonly tags: readonly string[]
   readonly isForced: boolean
   readonly skip: Skip | undefined
 }
@@ -150,10 +159,14 @@ const callOptionNames = [
   'softLoadTimeout',
   'staleIfError',
   'staleWhileRevalidate',
+  'tags',
   'ttl',
   'version',
 ]
 
+const noTags: readonly string[] = []
+const MOST_TAGS = 64
+const LONGEST_TAG_BYTES = 256
 const DEFAULT_FAILURE_THROTTLE_MS = 1_000
 
 /**
@@ -188,6 +201,7 @@ export function resolveCall(defaults: ResolvedCall, options: LoadOptions | undef
     refreshAhead: refreshAhead === undefined ? defaults.refreshAhead : checkRefreshAhead(refreshAhead),
     jitter: jitter === undefined ? defaults.jitter : checkJitter(jitter),
     fallback,
+    tags: options.tags === undefined ? noTags : checkTags(options.tags),
     isForced: forceFresh === undefined ? defaults.isForced : checkFlag(forceFresh, 'forceFresh'),
     skip: checkSkip(options.skip),
   }
@@ -241,6 +255,29 @@ export function checkSkip(value: unknown): Skip | undefined {
   throw new TypeError(`skip: ${describe(value)} is neither 'copies' nor 'tiers'`)
 }
 
+/**
+ * Refuses what are no tags; doubles are one.
+ *
+ * @throws TypeError or RangeError with the tag and the rule.
+ */
+export function checkTags(value: unknown): readonly string[] {
+  if (!Array.isArray(value)) throw new TypeError(`tags: ${describe(value)} is not an array of strings`)
+  const tags = [...new Set(value as readonly unknown[])]
+  for (const tag of tags) {
+    if (typeof tag !== 'string') throw new TypeError(`tags: ${describe(tag)} is not a string`)
+    if (!tag.isWellFormed()) throw new TypeError(`tags: ${describe(tag)} is not well-formed Unicode`)
+    const bytes = new TextEncoder().encode(tag).length
+    if (bytes === 0 || bytes > LONGEST_TAG_BYTES) {
+      throw new RangeError(
+        `tags: ${describe(tag)} has ${bytes} bytes of UTF-8; it must have 1 to ${LONGEST_TAG_BYTES}`,
+      )
+    }
+  }
+  if (tags.length > MOST_TAGS)
+    throw new RangeError(`tags: ${tags.length} are too many for one entry; the limit is ${MOST_TAGS}`)
+  return tags as readonly string[]
+}
+
 /** The defaults of a cache, from its own options. */
 export function resolveDefaults(options: LifetimeOptions & LoadLimits): ResolvedCall {
   const { failureThrottle, jitter, loadTimeout, refreshAhead } = options
@@ -255,6 +292,7 @@ export function resolveDefaults(options: LifetimeOptions & LoadLimits): Resolved
     refreshAhead: undefined,
     jitter: 0,
     fallback: undefined,
+    tags: noTags,
     isForced: false,
     skip: undefined,
   }

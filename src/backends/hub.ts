@@ -17,10 +17,10 @@ import type { Message, MessageOp } from '../message.ts'
 import { checkClock, checkCount, checkNames } from '../options.ts'
 import { type Random, randomId, systemRandom } from '../random.ts'
 import { partitionOf, type Stamp } from '../stamp.ts'
+import { TagTable } from '../tag-table.ts'
 import type { Committed, Ledger, LedgerReading, Mutation, Origin, TagsReading } from '../tiers/ledger.ts'
 import type { TierWrite } from '../tiers/tier.ts'
 import { Entries, type EntryWrite } from './entries.ts'
-import { TagTable } from './tag-table.ts'
 
 /** What a hub can be told. */
 export interface HubOptions {

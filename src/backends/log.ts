@@ -23,7 +23,7 @@
 // the marks up to there are forgotten.
 //
 // Tags. When each was last invalidated is read off the records; the header carries on what the records that
-// are left no longer say, and what was known in earlier epochs. See tag-table.ts for the bound.
+// are left no longer say, and what was known in earlier epochs. See src/tag-table.ts for the bound.
 //
 // Readers take no lock: one `lstat` says whether the file is still the one that is open here (an open
 // file's inode is not given away again) and how long it is, and what is new is read and checked.
@@ -32,9 +32,8 @@ import { closeSync, fstatSync, ftruncateSync, lstatSync } from 'node:fs'
 import { crc32c } from '../checksum.ts'
 import { decodeMessage, encodeMessage, type Message } from '../message.ts'
 import type { Stamp } from '../stamp.ts'
-import type { TagPlaces } from '../tiers/ledger.ts'
+import { type TagPlaces, TagTable } from '../tag-table.ts'
 import { codeOf, openForAppend, quietly, readAt, replaceFile, writeAll } from './directory.ts'
-import { TagTable } from './tag-table.ts'
 
 /** A place in the log's order. */
 export interface Position {

@@ -8,7 +8,8 @@
 
 import type { Clock } from '../clock.ts'
 import type { Stamp } from '../stamp.ts'
-import type { TagFate, TagPlaces, TagsReading } from '../tiers/ledger.ts'
+import type { TagFate, TagPlaces } from '../tag-table.ts'
+import type { TagsReading } from '../tiers/ledger.ts'
 import type { TierEntry, TierWrite } from '../tiers/tier.ts'
 import type { MemcachedStore } from './memcached-store.ts'
 

@@ -4,7 +4,8 @@
 // that is over, nothing is known from before the present place.
 
 import type { Stamp } from '../stamp.ts'
-import type { TagFate, TagsReading } from '../tiers/ledger.ts'
+import type { TagFate } from '../tag-table.ts'
+import type { TagsReading } from '../tiers/ledger.ts'
 import type { SqlQuery } from './sql-executors.ts'
 import { bytesIn, type SqlStore } from './sql-store.ts'
 

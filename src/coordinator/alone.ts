@@ -3,7 +3,7 @@
 
 import type { Lifetime } from '../entry.ts'
 import { notFound, sumOf } from './conditions.ts'
-import type { Copies, HeldValue } from './copies.ts'
+import { type Copies, type HeldValue, marked, type Note } from './copies.ts'
 import type { Subject } from './filling.ts'
 
 /** Conditional mutations of L1 alone. */
@@ -14,10 +14,10 @@ export class Alone {
     this.#copies = copies
   }
 
-  add({ l1Key }: Subject, value: unknown, lifetime: Lifetime): boolean {
+  add({ l1Key }: Subject, value: unknown, lifetime: Lifetime, note: Note | undefined): boolean {
     if (this.#fresh(l1Key) !== undefined) return false
     if (lifetime.ttlMs === 0) this.#copies.drop(l1Key)
-    else this.#copies.keep(l1Key, value, lifetime, undefined)
+    else this.#copies.keep(l1Key, value, lifetime, undefined, note)
     return true
   }
 
@@ -25,7 +25,7 @@ export class Alone {
     const held = this.#fresh(l1Key)
     if (held === undefined) return false
     if (lifetime.ttlMs === 0) this.#copies.drop(l1Key)
-    else this.#copies.keep(l1Key, held.value, lifetime, undefined)
+    else this.#copies.keep(l1Key, held.value, lifetime, undefined, marked(undefined, held.note?.mark))
     return true
   }
 
@@ -49,7 +49,8 @@ export class Alone {
     if (held === undefined) return false
     const now = held.freshUntil + held.staleForMs
     const staleMs = held.usableUntil - held.freshUntil
-    if (staleMs > 0) this.#copies.put(l1Key, held.value, now, now + staleMs, undefined)
+    if (staleMs > 0)
+      this.#copies.put(l1Key, held.value, now, now + staleMs, undefined, marked(undefined, held.note?.mark))
     else this.#copies.drop(l1Key)
     return true
   }

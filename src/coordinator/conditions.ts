@@ -11,8 +11,9 @@ import { type Lifetime, staleMsOf } from '../entry.ts'
 import { CacheError } from '../errors.ts'
 import type { Key } from '../key.ts'
 import type { Mutation } from '../tiers/ledger.ts'
-import { DIGITS_AT, encodeEntry, encodeEnvelope, isPlainInteger } from './envelope.ts'
+import { DIGITS_AT, encodeEntry, encodeEnvelope, isStoredInteger } from './envelope.ts'
 import type { Subject } from './filling.ts'
+import type { Tagged } from './tags.ts'
 import type { Found, Outcome, TierStack } from './tier-stack.ts'
 
 /** Has whoever orders decide one mutation. */
@@ -44,10 +45,11 @@ export class Conditions {
     { key, stored }: Subject,
     value: unknown,
     lifetime: Lifetime,
+    tagged: Tagged | undefined,
     commit: Commit,
   ): Promise<Decided<boolean>> {
     const remainingMs = lifetime.ttlMs === 0 ? 0 : lifetime.ttlMs + staleMsOf(lifetime)
-    const write = { key: stored, bytes: encodeEntry(this.#codec, key, value, lifetime), remainingMs }
+    const write = { key: stored, bytes: encodeEntry(this.#codec, key, value, lifetime, tagged), remainingMs }
     return untilDecided(key, async () => {
       const added: Mutation = { op: 'add', ...write }
       const outcome = await commit(added)
@@ -76,7 +78,7 @@ export class Conditions {
           : {
               op: 'swap',
               key: stored,
-              bytes: encodeEnvelope(this.#codec, found.value, staleMs),
+              bytes: encodeEnvelope(this.#codec, found.value, staleMs, found.tagged),
               remainingMs,
               expected: found.bytes,
             }
@@ -94,8 +96,8 @@ export class Conditions {
       const found = await this.#fresh(key, stored)
       if (found === undefined) throw notFound(key)
       const sum = sumOf(key, found.value, delta)
-      if (!isPlainInteger(this.#codec, found.value)) {
-        const bytes = encodeEnvelope(this.#codec, sum, found.staleMs)
+      if (!isStoredInteger(found.bytes)) {
+        const bytes = encodeEnvelope(this.#codec, sum, found.staleMs, found.tagged)
         const { bytes: expected, usableMs: remainingMs } = found
         const mutation: Mutation = { op: 'swap', key: stored, bytes, remainingMs, expected }
         return decidedBy(mutation, sum, await commit(mutation))

@@ -20,12 +20,13 @@ import type { Events, Level, MutationOp } from '../metrics/events.ts'
 import type { ResolvedCall, Skip } from '../options.ts'
 import type { Random } from '../random.ts'
 import { isAtOrAfter, partitionOf, type Stamp } from '../stamp.ts'
+import type { TagFate } from '../tag-table.ts'
 import type { Mutation } from '../tiers/ledger.ts'
 import { Alone } from './alone.ts'
 import type { Authority } from './authority.ts'
 import { Batch, type BulkLoader } from './batch.ts'
 import { type Commit, Conditions, type Decided } from './conditions.ts'
-import type { Copies } from './copies.ts'
+import { type Copies, marked, type Note } from './copies.ts'
 import type { Doubts } from './doubts.ts'
 import { encodeEntry } from './envelope.ts'
 import { Failures } from './failures.ts'
@@ -46,6 +47,7 @@ import { type Loader, timeoutOf } from './loading.ts'
 import { Marks } from './marks.ts'
 import { isDue, noteOf } from './renewal.ts'
 import { type Flight, SingleFlight } from './single-flight.ts'
+import type { Tagged, Tags } from './tags.ts'
 import { type Following, followingOf, type Outcome, type TierStack } from './tier-stack.ts'
 import { LATE, within } from './waiting.ts'
 
@@ -54,6 +56,7 @@ export interface CoordinatorParts {
   readonly copies: Copies
   readonly doubts: Doubts
   readonly stack: TierStack
+  readonly tags: Tags
   readonly authority: Authority | undefined
   readonly bus: Bus | undefined
   /** Guards the bus, where there is one. */
@@ -86,14 +89,30 @@ interface DecideSteps<T> {
   install?(stamp: Stamp | undefined): void
 }
 
+interface Tagging {
+  taggedAt(since: Stamp | undefined): Tagged | undefined
+  noteAt(since: Stamp | undefined): Note | undefined
+}
+
+type KeyFollowing = Extract<Following, { key: string }>
+
 /** Each is a number; a commit that has not taken effect after so many later failures will not. */
 const MOST_UNSETTLED = 4_096
+/** More tags than this are invalidated in several steps. */
+const TAGS_PER_COMMIT = 64
+
+/** Older than every place that an authority gives out. */
+const BEFORE_ALL: Stamp = { partition: 0, epoch: 0, sequence: 0 }
+/** No stored key, which has a colon: what was tried for tags before a read. */
+const TAGS_TRIED = 'tags tried'
+const TAGS_ASKED = 'tags asked'
 
 /** The one who decides, for one cache. */
 export class Coordinator implements InboundTarget {
   readonly #copies: Copies
   readonly #doubts: Doubts
   readonly #stack: TierStack
+  readonly #tags: Tags
   readonly #authority: Authority | undefined
   readonly #inbound: Inbound | undefined
   readonly #codec: Codec
@@ -128,6 +147,7 @@ export class Coordinator implements InboundTarget {
     this.#copies = parts.copies
     this.#doubts = parts.doubts
     this.#stack = parts.stack
+    this.#tags = parts.tags
     this.#authority = parts.authority
     this.#codec = parts.codec
     this.#clock = parts.clock
@@ -347,19 +367,45 @@ export class Coordinator implements InboundTarget {
       return false
     }
     const lifetime = shortened(named, call.jitter, () => this.#random.next())
-    const note = noteOf(call.refreshAhead, lifetime.ttlMs, undefined, undefined)
+    const known = this.#tags.begin(call.tags)
+    const { taggedAt, noteAt } = this.#tagging(call, lifetime)
     if (this.#isAlone) {
       this.#overtake(subject.stored)
-      this.#copies.keep(subject.l1Key, value, lifetime, undefined, note)
+      this.#copies.keep(subject.l1Key, value, lifetime, undefined, noteAt(known as Stamp))
       this.#committed('set', key)
       return true
     }
-    const bytes =
-      this.#stack.levels.length === 0 ? new Uint8Array(0) : encodeEntry(this.#codec, key, value, lifetime)
     const remainingMs = lifetime.ttlMs + staleMsOf(lifetime)
     const freshUntil = this.#clock.now() + lifetime.ttlMs
-    await this.#mutate(subject, { op: 'set', key: subject.stored, bytes, remainingMs }, (stamp) =>
-      this.#copies.put(subject.l1Key, value, freshUntil, freshUntil + staleMsOf(lifetime), stamp, note),
+    const mutationAt = (since: Stamp | undefined): KeyFollowing => {
+      const isKept = this.#stack.levels.length > 0
+      const bytes = isKept
+        ? encodeEntry(this.#codec, key, value, lifetime, taggedAt(since))
+        : new Uint8Array(0)
+      return { op: 'set', key: subject.stored, bytes, remainingMs }
+    }
+    // Where nobody tells, the place has to be asked for; the key is pending all the same, and what can not be written is
+    // refused before that.
+    const early = mutationAt(known instanceof Promise ? undefined : known)
+    const changes = this.#tags.changes
+    let since = known instanceof Promise ? undefined : known
+    const mutation =
+      known instanceof Promise
+        ? known.then((place) => {
+            // What was invalidated here meanwhile is newer than this value.
+            since = changes === this.#tags.changes ? place : undefined
+            return mutationAt(since)
+          })
+        : early
+    await this.#mutate(subject, 'set', mutation, (stamp) =>
+      this.#copies.put(
+        subject.l1Key,
+        value,
+        freshUntil,
+        freshUntil + staleMsOf(lifetime),
+        stamp,
+        noteAt(since),
+      ),
     )
     return true
   }
@@ -369,17 +415,34 @@ export class Coordinator implements InboundTarget {
     return this.#delete(this.#subject(key, scope))
   }
 
+  /** What an entry says of its tags, and what is noted beside it in L1, given up to where invalidations are known. */
+  #tagging(call: ResolvedCall, lifetime: Lifetime): Tagging {
+    const beside = noteOf(call.refreshAhead, lifetime.ttlMs, undefined, undefined)
+    const taggedAt = (since: Stamp | undefined): Tagged | undefined =>
+      call.tags.length === 0 ? undefined : { tags: call.tags, since: since ?? BEFORE_ALL }
+    const noteAt = (since: Stamp | undefined): Note | undefined => {
+      const tagged = taggedAt(since)
+      return marked(beside, tagged && this.#tags.markOf(tagged))
+    }
+    return { taggedAt, noteAt }
+  }
+
   /** Stores `value` if there is no fresh one. */
   add(key: Key, scope: KeyScope, value: unknown, call: ResolvedCall): Promise<boolean> {
     const { subject, lifetime: named } = this.check(key, scope, value, call)
     const lifetime = shortened(named, call.jitter, () => this.#random.next())
+    const known = this.#tags.begin(call.tags)
+    let since = known instanceof Promise ? undefined : known
+    const { taggedAt, noteAt } = this.#tagging(call, lifetime)
     return this.#decide<boolean>('add', [subject], {
-      alone: () => this.#alone.add(subject, value, lifetime),
-      ask: (commit) => this.#conditions.add(subject, value, lifetime, commit),
+      alone: () => this.#alone.add(subject, value, lifetime, noteAt(since)),
+      ask: async (commit) => {
+        if (known instanceof Promise) since = await known
+        return this.#conditions.add(subject, value, lifetime, taggedAt(since), commit)
+      },
       install: (stamp) => {
         if (lifetime.ttlMs === 0) return
-        const note = noteOf(call.refreshAhead, lifetime.ttlMs, undefined, undefined)
-        this.#copies.keep(subject.l1Key, value, lifetime, stamp, note)
+        this.#copies.keep(subject.l1Key, value, lifetime, stamp, noteAt(since))
       },
     })
   }
@@ -448,6 +511,29 @@ export class Coordinator implements InboundTarget {
     return this.#isFresh(view) ? view.freshUntil - this.#clock.now() : undefined
   }
 
+  /** Makes every entry that carries one of the tags stale, or unusable, everywhere. */
+  async invalidateTagged(tags: readonly string[], how: TagFate): Promise<void> {
+    this.#refuseIfClosed()
+    if (tags.length === 0) return
+    const serial = ++this.#serial
+    const pending = this.#tags.call(tags, how)
+    // Whoever asks from now on must not wait for something that began before.
+    this.#flights.forgetAll()
+    this.#reads.forgetAll()
+    await this.#working(async () => {
+      try {
+        if (this.#authority === undefined) this.#tags.order(tags, how)
+        else await this.#commitTags(this.#tags.namesOf(tags), how, serial)
+      } catch (error) {
+        if (!this.#tags.doubt(tags, how, serial)) this.#doubts.addAll(serial)
+        throw error
+      } finally {
+        pending.end()
+      }
+    })
+    this.#committed(`${how}-tags`, undefined)
+  }
+
   /** Removes every entry of this cache, in all versions. */
   async clear(): Promise<void> {
     this.#refuseIfClosed()
@@ -464,6 +550,7 @@ export class Coordinator implements InboundTarget {
         // Another process may yet copy, into a nearer tier that we share, what it loaded before.
         for (const stand of await this.#stack.standsForCopies()) this.#copies.suspect(stand)
         this.#doubts.liftAll(serial)
+        this.#tags.liftAll()
         await this.#stack.follow(mutation, stamp)
       } catch (error) {
         this.#doubts.addAll(serial)
@@ -533,11 +620,25 @@ export class Coordinator implements InboundTarget {
     else this.#copies.suspect(stamp)
   }
 
+  invalidateTags(message: Message, isNews: boolean): void {
+    const isOurs = this.#tags.hear(message)
+    if (message.origin === this.#origin) {
+      this.#tags.lift(message.keys, message.op === 'delete-tags' ? 'delete' : 'expire', message.serial)
+    }
+    if (!isOurs || !isNews) return
+    this.#flights.forgetAll()
+    this.#reads.forgetAll()
+  }
+
   isUnsettled(serial: number): boolean {
     return this.#unsettled.has(serial)
   }
 
   suspect(stamp: Stamp): Stamp | undefined {
+    if (stamp.partition === this.#authority?.ledger.partitions) {
+      this.#tags.lost(stamp)
+      return undefined
+    }
     this.#marks.overtakeAll()
     this.#flights.forgetAll()
     this.#reads.forgetAll()
@@ -545,6 +646,10 @@ export class Coordinator implements InboundTarget {
   }
 
   restart(stamp: Stamp, heard: Stamp): void {
+    if (stamp.partition === this.#authority?.ledger.partitions) {
+      this.#tags.restart(stamp)
+      return
+    }
     this.#marks.overtakeAll()
     this.#flights.forgetAll()
     this.#reads.forgetAll()
@@ -674,6 +779,15 @@ export class Coordinator implements InboundTarget {
   #beforeReading(subjects: readonly Subject[], tried: Set<string>): Promise<unknown> | undefined {
     const pending = this.#marks.pendingOn(subjects.map(({ stored }) => stored))
     if (pending !== undefined) return pending
+    if (this.#tags.doubted.size > 0 && !tried.has(TAGS_TRIED)) {
+      tried.add(TAGS_TRIED)
+      return this.#retryTags()
+    }
+    const marks = subjects.flatMap(({ l1Key }) => this.#copies.unjudged(l1Key) ?? [])
+    if (marks.length > 0 && !tried.has(TAGS_ASKED)) {
+      tried.add(TAGS_ASKED)
+      return this.#tags.judge(marks)
+    }
     const doubted = subjects.filter(({ stored }) => this.#doubts.has(stored) && !tried.has(stored))
     if (doubted.length === 0) return undefined
     for (const { stored } of doubted) tried.add(stored)
@@ -690,7 +804,7 @@ export class Coordinator implements InboundTarget {
       this.#committed('delete', subject.key)
       return held
     }
-    const existed = await this.#mutate(subject, { op: 'delete', key: subject.stored }, undefined)
+    const existed = await this.#mutate(subject, 'delete', { op: 'delete', key: subject.stored }, undefined)
     return existed || (held && this.#stack.levels.length === 0)
   }
 
@@ -706,10 +820,33 @@ export class Coordinator implements InboundTarget {
       .catch(() => {})
   }
 
+  /** Says again, as they were called, the invalidations of tags that the authority did not take. */
+  #retryTags(): Promise<unknown> {
+    const retry = async (): Promise<void> => {
+      const doubted = [...this.#tags.doubted]
+      const prefixLength = this.#scope.prefix.length
+      for (const how of ['expire', 'delete'] as const) {
+        const tags = doubted.flatMap(([name, doubt]) => (doubt.how === how ? name.slice(prefixLength) : []))
+        await this.invalidateTagged(tags, how)
+      }
+    }
+    return this.#retries.run<unknown>(TAGS_TRIED, retry).catch(() => {})
+  }
+
+  async #commitTags(names: readonly string[], how: TagFate, serial: number): Promise<void> {
+    for (let at = 0; at < names.length; at += TAGS_PER_COMMIT) {
+      const portion = names.slice(at, at + TAGS_PER_COMMIT)
+      const { stamp } = await this.#commit({ op: 'tags', tags: portion, how }, serial)
+      if (stamp !== undefined) this.#tags.invalidated(portion, how, stamp)
+      this.#tags.lift(portion, how, serial)
+    }
+  }
+
   /** The four steps of a mutation: pending, commit, copies, no longer pending. */
   async #mutate(
     subject: Subject,
-    mutation: Following & { key: string },
+    op: 'set' | 'delete',
+    called: KeyFollowing | Promise<KeyFollowing>,
     install: ((stamp: Stamp | undefined) => void) | undefined,
   ): Promise<boolean> {
     const { key, l1Key, stored } = subject
@@ -725,6 +862,7 @@ export class Coordinator implements InboundTarget {
     const existed = await this.#working(async () => {
       try {
         await turn.ready
+        const mutation = called instanceof Promise ? await called : called
         const committed = await this.#commit(mutation, serial)
         this.#doubts.lift(stored, serial)
         if (committed.stamp !== undefined) this.#copies.note(stored, committed.stamp)
@@ -743,7 +881,7 @@ export class Coordinator implements InboundTarget {
         turn.end()
       }
     })
-    this.#committed(mutation.op, key)
+    this.#committed(op, key)
     return existed
   }
 

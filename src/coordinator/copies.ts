@@ -12,6 +12,7 @@ import { FRESH, type L1, STALE, SUSPECT } from '../l1/l1.ts'
 import type { Stamp } from '../stamp.ts'
 import type { Invalidations } from './invalidations.ts'
 import type { Validators } from './loading.ts'
+import type { TagMark, Tags, Verdict } from './tags.ts'
 
 /** An answer of L1 has its state in these bits. */
 const STATE_BITS = 7
@@ -26,6 +27,14 @@ export interface Note {
   /** For XFetch: `beta` times how long the load took; `0` renews at once when `aheadMs` is reached. */
   readonly spreadMs: number
   readonly validators: Validators | undefined
+  /** For an entry that carries tags. */
+  readonly mark?: TagMark | undefined
+}
+
+/** What to note beside a value that carries tags, if it does. */
+export function marked(note: Note | undefined, mark: TagMark | undefined): Note | undefined {
+  if (mark === undefined) return note
+  return { aheadMs: 0, spreadMs: 0, validators: undefined, ...note, mark }
 }
 
 /** A value that L1 has, and for how long it has been stale; less than zero: it is fresh. */
@@ -42,6 +51,7 @@ export interface HeldValue {
 export interface CopiesParts {
   readonly l1: L1<unknown> | undefined
   readonly invalidations: Invalidations
+  readonly tags: Tags
   readonly hasBus: boolean
   readonly clock: Clock
   readonly scope: KeyScope
@@ -51,6 +61,9 @@ export interface CopiesParts {
 export class Copies {
   readonly #l1: L1<unknown> | undefined
   readonly #invalidations: Invalidations
+  readonly #tags: Tags
+  /** Whether L1 ever held an entry that carries tags. */
+  #hasMarks = false
   readonly #hasBus: boolean
   readonly #clock: Clock
   readonly #scope: KeyScope
@@ -60,6 +73,7 @@ export class Copies {
   constructor(parts: CopiesParts) {
     this.#l1 = parts.l1
     this.#invalidations = parts.invalidations
+    this.#tags = parts.tags
     this.#hasBus = parts.hasBus
     this.#clock = parts.clock
     this.#scope = parts.scope
@@ -78,6 +92,7 @@ export class Copies {
     const now = this.#hasBus || l1.isTimed ? this.#clock.now() : 0
     const answer = l1.look(l1Key, now)
     if (answer < 0) return undefined
+    if (this.#hasMarks && this.#verdictOf(l1.noteAt(answer) as Note | undefined) !== 'good') return undefined
     if ((answer & STATE_BITS) === FRESH) return l1.valueAt(answer)
     if (!takesDue || (answer & STATE_BITS) !== STALE) return undefined
     const note = l1.noteAt(answer) as Note | undefined
@@ -93,10 +108,22 @@ export class Copies {
     const answer = l1.glance(l1Key, now)
     if (answer < 0 || (answer & STATE_BITS) === SUSPECT) return undefined
     const note = l1.noteAt(answer) as Note | undefined
+    const verdict = this.#verdictOf(note)
+    if (verdict === 'deleted' || verdict === 'unknown') return undefined
     const times = l1.timesAt(answer)
     const freshUntil = times.freshUntil + (note?.aheadMs ?? 0)
-    const { usableUntil } = times
-    return { value: l1.valueAt(answer), staleForMs: now - freshUntil, freshUntil, usableUntil, note }
+    const staleForMs = verdict === 'expired' ? Math.max(now - freshUntil, 0) : now - freshUntil
+    return { value: l1.valueAt(answer), staleForMs, freshUntil, usableUntil: times.usableUntil, note }
+  }
+
+  /** What an L1 entry says of its tags, if that is all that keeps it from being an answer: it cannot be judged here. */
+  unjudged(l1Key: Key): TagMark | undefined {
+    const l1 = this.#l1
+    if (l1 === undefined || !this.#hasMarks) return undefined
+    const answer = l1.glance(l1Key, this.#clock.now())
+    if (answer < 0 || (answer & STATE_BITS) === SUSPECT) return undefined
+    const note = l1.noteAt(answer) as Note | undefined
+    return this.#verdictOf(note) === 'unknown' ? note?.mark : undefined
   }
 
   /**
@@ -121,6 +148,7 @@ export class Copies {
       }
       l1.stampNext(asOf.partition, floor.epochIndex, asOf.sequence, 0)
     }
+    if (note?.mark !== undefined) this.#hasMarks = true
     l1.put(l1Key, value, freshUntil - (note?.aheadMs ?? 0), usableUntil, this.#clock.now(), note)
   }
 
@@ -195,6 +223,11 @@ export class Copies {
   lease(until: number): void {
     this.#l1?.setLease(until)
     this.#invalidations.lease(until)
+    this.#tags.lease(until)
+  }
+
+  #verdictOf(note: Note | undefined): Verdict | 'unknown' {
+    return note?.mark === undefined ? 'good' : this.#tags.verdictOf(note.mark)
   }
 
   #setFloor(stamp: Stamp, epochIndex: number): void {

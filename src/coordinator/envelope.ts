@@ -1,12 +1,14 @@
-// The stored form of an entry in every tier: a fixed header in front of the codec's bytes.
+// The stored form of an entry in every tier: a header in front of the codec's bytes.
 //
 //    at  bytes  field
-//     0      1  format     1
+//     0      1  format     1, or 2 for an entry that carries tags
 //     1      1  codec id   bytes of another codec are a miss; 0 is an integer
-//     2      2  0
+//     2      2  0          in format 2 the second byte is the number of tags
 //     4      4  checksum   CRC-32C of bytes 0 to 3 and of everything from 8 on
 //     8      8  staleMs    f64: how much of the entry's life in the tier is past its ttl
-//    16         payload    what the codec made of the value
+//    16     16  since      in format 2: epoch and sequence, as f64, up to where invalidations of tags were known
+//    32         tags       in format 2: each 2 bytes length, then that many bytes of UTF-8
+//               payload    what the codec made of the value
 //
 // Little endian. The life itself is not here: each tier keeps and measures remaining time by its own
 // clock, and fresh time is remaining time less `staleMs`, so no two machines' clocks are compared.
@@ -24,9 +26,14 @@ import type { Codec } from '../codecs/codec.ts'
 import { type Lifetime, staleMsOf } from '../entry.ts'
 import { CacheError } from '../errors.ts'
 import type { Key } from '../key.ts'
+import type { Tagged } from './tags.ts'
 
-const ENVELOPE_FORMAT = 1
+const PLAIN_FORMAT = 1
+const TAGGED_FORMAT = 2
 const HEADER_BYTES = 16
+const TAGS_AT = 32
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** In place of a codec's id: the payload is a decimal integer. */
 const INTEGER = 0
@@ -39,6 +46,8 @@ export interface Opened {
   readonly value: unknown
   /** How much of the entry's life is past its ttl. */
   readonly staleMs: number
+  /** `undefined` when it carries no tags. */
+  readonly tagged: Tagged | undefined
 }
 
 /**
@@ -46,12 +55,14 @@ export interface Opened {
  *
  * @throws What the codec throws for a value that has no bytes.
  */
-export function encodeEnvelope(codec: Codec, value: unknown, staleMs: number): Uint8Array {
+export function encodeEnvelope(codec: Codec, value: unknown, staleMs: number, tagged?: Tagged): Uint8Array {
+  if (tagged !== undefined && tagged.tags.length > 0)
+    return withTags(codec.id, codec.encode(value), staleMs, tagged)
   const isInteger = isPlainInteger(codec, value)
   const payload = isInteger ? asciiOf(String(value)) : codec.encode(value)
   const bytes = new Uint8Array(HEADER_BYTES + payload.length)
   const view = new DataView(bytes.buffer)
-  bytes[0] = ENVELOPE_FORMAT
+  bytes[0] = PLAIN_FORMAT
   bytes[1] = isInteger ? INTEGER : codec.id
   view.setFloat64(8, staleMs, true)
   bytes.set(payload, HEADER_BYTES)
@@ -64,9 +75,15 @@ export function encodeEnvelope(codec: Codec, value: unknown, staleMs: number): U
  *
  * @throws CacheError `CACHE_ENCODE_FAILED` naming the key, with the reason of the codec.
  */
-export function encodeEntry(codec: Codec, key: Key, value: unknown, lifetime: Lifetime): Uint8Array {
+export function encodeEntry(
+  codec: Codec,
+  key: Key,
+  value: unknown,
+  lifetime: Lifetime,
+  tagged?: Tagged,
+): Uint8Array {
   try {
-    return encodeEnvelope(codec, value, staleMsOf(lifetime))
+    return encodeEnvelope(codec, value, staleMsOf(lifetime), tagged)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new CacheError('CACHE_ENCODE_FAILED', `value of ${JSON.stringify(key)}: ${reason}`, { key, cause })
@@ -81,18 +98,23 @@ export function encodeEntry(codec: Codec, key: Key, value: unknown, lifetime: Li
  */
 export function decodeEnvelope(codec: Codec, bytes: Uint8Array): Opened {
   if (bytes.length < HEADER_BYTES) throw undecodable(`${bytes.length} bytes are too few for an entry`)
-  if (bytes[0] !== ENVELOPE_FORMAT)
-    throw undecodable(`format ${bytes[0]} is not known, only ${ENVELOPE_FORMAT}`)
+  const isTagged = bytes[0] === TAGGED_FORMAT
+  if (bytes[0] !== PLAIN_FORMAT && !isTagged)
+    throw undecodable(`format ${bytes[0]} is not known, only ${PLAIN_FORMAT} and ${TAGGED_FORMAT}`)
+  const payloadAt = isTagged ? payloadAtOf(bytes) : HEADER_BYTES
+  if (payloadAt === undefined) throw undecodable('its tags do not end where it does')
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   if (view.getUint32(4, true) !== checksumOf(bytes))
     throw undecodable('the checksum does not match: the bytes are damaged')
   const staleMs = view.getFloat64(8, true)
   if (!(staleMs >= 0)) throw undecodable(`${staleMs} ms of stale time`)
-  if (bytes[1] === INTEGER && codec.isSecret !== true) return { value: integerIn(bytes), staleMs }
+  if (isStoredInteger(bytes) && codec.isSecret !== true)
+    return { value: integerIn(bytes), staleMs, tagged: undefined }
   if (bytes[1] !== codec.id)
     throw undecodable(`codec ${bytes[1]} wrote it, and this cache reads ${codec.id} (${codec.name})`)
   try {
-    return { value: codec.decode(bytes.subarray(HEADER_BYTES)), staleMs }
+    const tagged = isTagged ? taggedIn(bytes, view) : undefined
+    return { value: codec.decode(bytes.subarray(payloadAt)), staleMs, tagged }
   } catch (cause) {
     if (cause instanceof CacheError && cause.code === 'CACHE_DECODE_FAILED') throw cause
     throw undecodable(`codec ${codec.name} failed`, cause)
@@ -102,6 +124,60 @@ export function decodeEnvelope(codec: Codec, bytes: Uint8Array): Opened {
 /** Whether an entry's payload are digits that a backend can add to. */
 export function isPlainInteger(codec: Codec, value: unknown): boolean {
   return codec.isSecret !== true && Number.isSafeInteger(value) && !Object.is(value, -0)
+}
+
+/** Whether stored bytes are such an entry: from `DIGITS_AT` on it has digits. What carries tags never is. */
+export function isStoredInteger(bytes: Uint8Array): boolean {
+  return bytes[0] === PLAIN_FORMAT && bytes[1] === INTEGER
+}
+
+function withTags(
+  codecId: number,
+  payload: Uint8Array,
+  staleMs: number,
+  { tags, since }: Tagged,
+): Uint8Array {
+  const names = tags.map((tag) => encoder.encode(tag))
+  const payloadAt = names.reduce((sum, name) => sum + 2 + name.length, TAGS_AT)
+  const bytes = new Uint8Array(payloadAt + payload.length)
+  const view = new DataView(bytes.buffer)
+  bytes[0] = TAGGED_FORMAT
+  bytes[1] = codecId
+  bytes[3] = names.length
+  view.setFloat64(8, staleMs, true)
+  view.setFloat64(16, since.epoch, true)
+  view.setFloat64(24, since.sequence, true)
+  let at = TAGS_AT
+  for (const name of names) {
+    view.setUint16(at, name.length, true)
+    bytes.set(name, at + 2)
+    at += 2 + name.length
+  }
+  bytes.set(payload, payloadAt)
+  view.setUint32(4, checksumOf(bytes), true)
+  return bytes
+}
+
+/** Where the payload of an entry with tags begins; `undefined` when that is beyond its end. */
+function payloadAtOf(bytes: Uint8Array): number | undefined {
+  let at = TAGS_AT
+  for (let left = bytes[3] as number; left > 0; left--) {
+    if (at + 2 > bytes.length) return undefined
+    at += 2 + (bytes[at] as number) + 256 * (bytes[at + 1] as number)
+  }
+  return at > bytes.length ? undefined : at
+}
+
+function taggedIn(bytes: Uint8Array, view: DataView): Tagged {
+  const tags: string[] = []
+  let at = TAGS_AT
+  for (let left = bytes[3] as number; left > 0; left--) {
+    const end = at + 2 + view.getUint16(at, true)
+    tags.push(decoder.decode(bytes.subarray(at + 2, end)))
+    at = end
+  }
+  const since = { partition: 0, epoch: view.getFloat64(16, true), sequence: view.getFloat64(24, true) }
+  return { tags, since }
 }
 
 function integerIn(bytes: Uint8Array): number {
@@ -117,7 +193,7 @@ function asciiOf(text: string): Uint8Array {
 }
 
 function checksumOf(whole: Uint8Array): number {
-  const bytes = whole[1] === INTEGER ? whole.subarray(0, HEADER_BYTES) : whole
+  const bytes = isStoredInteger(whole) ? whole.subarray(0, HEADER_BYTES) : whole
   return (crc32c(bytes, HEADER_BYTES - 8) ^ crc32c(bytes, 0, 4)) >>> 0
 }
 

@@ -13,13 +13,14 @@ import type { ResolvedCall, Skip } from '../options.ts'
 import type { Random } from '../random.ts'
 import { isAtOrAfter, type Stamp } from '../stamp.ts'
 import type { Batch } from './batch.ts'
-import type { Copies, HeldValue, Note } from './copies.ts'
+import { type Copies, type HeldValue, marked, type Note } from './copies.ts'
 import { encodeEntry } from './envelope.ts'
 import type { Failures } from './failures.ts'
 import { LoadSlots } from './load-slots.ts'
 import { type Loaded, type Loader, runLoader } from './loading.ts'
 import type { Fence, Marks, Turn } from './marks.ts'
 import { noteOf } from './renewal.ts'
+import type { Tagged, Tags } from './tags.ts'
 import type { Found, Reading, TierStack } from './tier-stack.ts'
 
 /** One entry that a caller named: the forms its key takes. */
@@ -79,6 +80,7 @@ export interface FillingCounts {
 export interface FillingParts {
   readonly copies: Copies
   readonly stack: TierStack
+  readonly tags: Tags
   readonly marks: Marks
   readonly codec: Codec
   readonly clock: Clock
@@ -112,6 +114,7 @@ const unlimited = new LoadSlots(Number.POSITIVE_INFINITY)
 export class Filling {
   readonly #copies: Copies
   readonly #stack: TierStack
+  readonly #tags: Tags
   readonly #marks: Marks
   readonly #codec: Codec
   readonly #clock: Clock
@@ -130,6 +133,7 @@ export class Filling {
   constructor(parts: FillingParts) {
     this.#copies = parts.copies
     this.#stack = parts.stack
+    this.#tags = parts.tags
     this.#marks = parts.marks
     this.#codec = parts.codec
     this.#clock = parts.clock
@@ -187,6 +191,8 @@ export class Filling {
     batch?.begin(key, stored)
     let fence = this.#marks.watch(stored)
     const heard = this.#heard(stored)
+    // Before the loader begins: what is invalidated from here on, by whomever, is newer than what it brings.
+    const known = this.#tags.begin(call.tags)
     try {
       const reading = await this.#look(search)
       const found = reading?.found
@@ -215,13 +221,9 @@ export class Filling {
         if (this.#events.hears('load.throttled')) this.#events.tell('load.throttled', { key })
         throw failure.error
       }
-      const value = await this.#load(
-        search,
-        before,
-        call.skip === 'tiers' ? heard : reading?.asOf,
-        heard,
-        fence,
-      )
+      const since = known instanceof Promise ? await known : known
+      const asOf = call.skip === 'tiers' ? heard : reading?.asOf
+      const value = await this.#load(search, before, since, asOf, heard, fence)
       return { value, refresh: undefined }
     } finally {
       batch?.decided(key)
@@ -240,6 +242,7 @@ export class Filling {
   async #load(
     search: Search,
     before: { readonly value: unknown; readonly staleForMs: number } | undefined,
+    since: Stamp | undefined,
     asOf: Stamp | undefined,
     heard: Stamp | undefined,
     fence: Fence,
@@ -279,19 +282,26 @@ export class Filling {
     const named = loaded.ttlMs === undefined ? search.lifetime : { ...search.lifetime, ttlMs: loaded.ttlMs }
     const lifetime = shortened(named, call.jitter, () => this.#random.next())
     const beside = noteOf(call.refreshAhead, lifetime.ttlMs, durationMs, loaded.validators)
+    const tags = loaded.tags ?? call.tags
+    const tagged = tags.length === 0 || since === undefined ? undefined : { tags, since }
+    // Tags without a place could never be told of an invalidation.
+    const isPlaced = tags.length === 0 || tagged !== undefined
     const isStored =
       !loaded.isSkipped &&
-      (await this.#keepLoaded(
-        subject,
-        loaded.value,
-        lifetime,
-        asOf,
-        heard,
-        fence,
-        mutations,
-        beside,
-        call.skip,
-      ))
+      (isPlaced
+        ? await this.#keepLoaded(
+            subject,
+            loaded.value,
+            lifetime,
+            tagged,
+            asOf,
+            heard,
+            fence,
+            mutations,
+            beside,
+            call.skip,
+          )
+        : this.#giveUp(subject, asOf, fence, mutations))
     if (this.#events.hears('load.finished')) {
       this.#events.tell('load.finished', { key, durationMs, stored: isStored })
     }
@@ -345,7 +355,8 @@ export class Filling {
       })
     }
     if (found.usableUntil > this.#clock.now() && this.#marks.holds(fence)) {
-      this.#copies.put(subject.l1Key, found.value, found.freshUntil, found.usableUntil, asOf, beside)
+      const note = marked(beside, found.tagged && this.#tags.markOf(found.tagged))
+      this.#copies.put(subject.l1Key, found.value, found.freshUntil, found.usableUntil, asOf, note)
     }
     return beside
   }
@@ -355,6 +366,7 @@ export class Filling {
     subject: Subject,
     value: unknown,
     lifetime: Lifetime,
+    tagged: Tagged | undefined,
     asOf: Stamp | undefined,
     heard: Stamp | undefined,
     fence: Fence,
@@ -369,7 +381,7 @@ export class Filling {
     const isForTiers = skip !== 'tiers'
     if (isForTiers && this.#stack.levels.length > 0) {
       try {
-        bytes = encodeEntry(this.#codec, subject.key, value, lifetime)
+        bytes = encodeEntry(this.#codec, subject.key, value, lifetime, tagged)
       } catch (error) {
         if (this.#events.hears('entry.unencodable')) {
           this.#events.tell('entry.unencodable', { key: subject.key, error })
@@ -377,19 +389,25 @@ export class Filling {
         return false
       }
     }
+    const overtaken = (): false => {
+      this.counts.loadsOvertaken++
+      return this.#giveUp(subject, asOf, fence, mutations)
+    }
     return this.#inTurn(this.#marks.copy(subject.stored), async () => {
-      if (!this.#marks.holds(fence)) return this.#giveUp(subject, asOf, fence, mutations)
+      const isOvertaken = tagged !== undefined && ['deleted', 'expired'].includes(this.#tags.glance(tagged))
+      if (isOvertaken || !this.#marks.holds(fence)) return overtaken()
       const outcome = isForTiers
         ? await this.#stack.populate(subject.stored, bytes, usableUntil, asOf)
         : 'stored'
       // Of this mutation nobody told yet: others that are under way began before it as well.
       if (outcome === 'refused') this.#marks.overtake(subject.stored)
-      if (!this.#marks.holds(fence)) return this.#giveUp(subject, asOf, fence, mutations)
+      if (!this.#marks.holds(fence)) return overtaken()
       if (outcome === 'failed') this.#surpass(subject.stored, asOf)
       // An authority that could not be asked keeps nothing, but while the bus works this process hears of
       // every mutation since the load began, so its own L1 may keep the value.
       const known = outcome === 'failed' ? heard : asOf
-      this.#copies.put(subject.l1Key, value, freshUntil, usableUntil, known, beside)
+      const note = marked(beside, tagged && this.#tags.markOf(tagged))
+      this.#copies.put(subject.l1Key, value, freshUntil, usableUntil, known, note)
       return true
     })
   }
@@ -399,7 +417,6 @@ export class Filling {
    * what began here while the loader ran, as a mutation, is newer than what that brought.
    */
   #giveUp({ l1Key, stored }: Subject, asOf: Stamp | undefined, fence: Fence, mutations: number): false {
-    this.counts.loadsOvertaken++
     if (this.#marks.mutationsOf(fence) > mutations) return false
     if (this.#surpass(stored, asOf)) this.#copies.drop(l1Key)
     this.#forget(stored)

@@ -24,6 +24,8 @@ export interface InboundTarget {
   dropKeys(message: Message): void
   /** Every key with this prefix was cleared, in the partition of `stamp` (others get a message of their own). */
   clearPrefix(prefix: string, stamp: Stamp, isNews: boolean): void
+  /** Tags were invalidated. */
+  invalidateTags(message: Message, isNews: boolean): void
   /** Whether a mutation of this cache was given up, so that its outcome is not known. */
   isUnsettled(serial: number): boolean
   /**
@@ -234,6 +236,8 @@ export class Inbound implements BusListener {
     // told for every partition, and only so are copies judged that a narrower tier failed to remove.
     const isNews = message.origin !== origin || target.isUnsettled(message.serial)
     if (message.op === 'clear') target.clearPrefix(message.keys[0] ?? '', message.stamp, isNews)
+    else if (message.op === 'expire-tags' || message.op === 'delete-tags')
+      target.invalidateTags(message, isNews)
     else if (isNews) target.dropKeys(message)
   }
 

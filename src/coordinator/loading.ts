@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { Duration } from '../duration.ts'
 import { CacheError } from '../errors.ts'
 import type { Key } from '../key.ts'
-import { ttlMsOf } from '../options.ts'
+import { checkTags, ttlMsOf } from '../options.ts'
 import type { LoadSlots } from './load-slots.ts'
 
 /** What a loader is given. */
@@ -26,6 +26,8 @@ export interface LoaderContext<V = unknown> {
 
   /** Gives the value another `ttl` than the call says; `0` stores nothing. The last call counts. */
   setTtl(ttl: Duration | null): void
+  /** Gives the value other tags than the call says. The last call counts. */
+  setTags(tags: readonly string[]): void
   /** Notes what the source says of the value's version, for the next loader of this key in this process. */
   setValidators(validators: { readonly etag?: string; readonly lastModified?: string }): void
   /** Returns `value`; it reaches those who wait and is not stored. Use it as `return skip(value)`. */
@@ -66,6 +68,8 @@ export interface Loaded {
   readonly value: unknown
   /** `undefined` when the loader said nothing about it. */
   readonly ttlMs: number | undefined
+  /** `undefined` when the loader said nothing about them. */
+  readonly tags: readonly string[] | undefined
   readonly validators: Validators | undefined
   /** The loader wants it stored nowhere. */
   readonly isSkipped: boolean
@@ -129,6 +133,7 @@ export function timeoutOf(key: Key, what: string): CacheError {
 /** Rejects where the loader throws, too. */
 async function call({ load, key, previous }: LoadRequest, signal: AbortSignal): Promise<Loaded> {
   let ttlMs: number | undefined
+  let tags: readonly string[] | undefined
   let validators: Validators | undefined
   let isSkipped = false
   let isUnmodified = false
@@ -141,6 +146,9 @@ async function call({ load, key, previous }: LoadRequest, signal: AbortSignal): 
     lastModified: previous?.validators?.lastModified,
     setTtl(ttl) {
       ttlMs = ttlMsOf(ttl)
+    },
+    setTags(named) {
+      tags = checkTags(named)
     },
     setValidators({ etag, lastModified }) {
       validators = { etag, lastModified }
@@ -167,5 +175,5 @@ async function call({ load, key, previous }: LoadRequest, signal: AbortSignal): 
     value = previous?.value
     validators ??= previous?.validators
   }
-  return { value, ttlMs, validators, isSkipped }
+  return { value, ttlMs, tags, validators, isSkipped }
 }

@@ -17,6 +17,7 @@ import type { Doubts } from './doubts.ts'
 import { decodeEnvelope } from './envelope.ts'
 import type { Guard } from './guard.ts'
 import type { Invalidations } from './invalidations.ts'
+import type { Tagged, Tags, Verdict } from './tags.ts'
 
 /** A tier and the guard through which it is called. */
 export interface Level {
@@ -50,6 +51,8 @@ export interface Found {
   readonly bytes: Uint8Array
   /** The order at which it was written, as the tier has it. */
   readonly stamp: Stamp | undefined
+  /** `undefined` when it carries no tags. */
+  readonly tagged: Tagged | undefined
 }
 
 /** What a look through the tiers brought. */
@@ -77,6 +80,7 @@ export class TierStack {
   readonly #invalidations: Invalidations
   readonly #doubts: Doubts
   readonly #clock: Clock
+  readonly #tags: Tags
   readonly #events: Events
 
   constructor(parts: {
@@ -88,6 +92,7 @@ export class TierStack {
     invalidations: Invalidations
     doubts: Doubts
     clock: Clock
+    tags: Tags
     events: Events
   }) {
     this.levels = parts.levels
@@ -97,6 +102,7 @@ export class TierStack {
     this.#invalidations = parts.invalidations
     this.#doubts = parts.doubts
     this.#clock = parts.clock
+    this.#tags = parts.tags
     this.#events = parts.events
   }
 
@@ -119,16 +125,24 @@ export class TierStack {
       const entries = this.#isAuthority(depth)
         ? await this.#readAuthority(wanted, open, readings)
         : await this.#readTier(level, wanted)
-      open = open.filter((place, turn) => {
+      const opened = open.map((place, turn) => {
         const entry = isDoubted[place] ? undefined : entries[turn]
-        const found = this.#open(keys[place] as Key, wanted[turn] as string, entry, level, depth, askedAt)
-        if (found === undefined) {
+        return this.#open(keys[place] as Key, wanted[turn] as string, entry, level, depth, askedAt)
+      })
+      const verdicts = await this.#judge(opened)
+      const isFarthest = depth === this.levels.length - 1
+      open = open.filter((place, turn) => {
+        const found = opened[turn]
+        const verdict = verdicts?.[turn] ?? 'good'
+        // What is expired in a copy may have been loaded anew behind it.
+        if (found === undefined || verdict === 'deleted' || (verdict === 'expired' && !isFarthest)) {
           level.misses++
           return true
         }
         level.hits++
         const copyOf = this.#isCopy(depth) ? entries[turn]?.stamp : undefined
-        readings[place] = { found, asOf: copyOf ?? readings[place]?.asOf }
+        const judged = verdict === 'expired' ? expired(found, askedAt) : found
+        readings[place] = { found: judged, asOf: copyOf ?? readings[place]?.asOf }
         return false
       })
     }
@@ -157,7 +171,10 @@ export class TierStack {
     const entry = await level.guard.demand('read', async () =>
       ledger === undefined ? level.tier.get(stored) : (await ledger.read([stored]))[0]?.entry,
     )
-    return this.#open(key, stored, entry, level, depth, askedAt)
+    const found = this.#open(key, stored, entry, level, depth, askedAt)
+    const [verdict] = (await this.#judge([found])) ?? ['good' as const]
+    // What its tags made unusable stands in the way of an add all the same, as what is past its ttl does.
+    return found === undefined || verdict === 'good' ? found : expired(found, askedAt)
   }
 
   /** Copies an entry into the tiers nearer than where it was found. Failures are events. */
@@ -325,6 +342,14 @@ export class TierStack {
     return answers.map((answer) => answer.entry)
   }
 
+  /** What the tags of entries say of them; `undefined` when none carries any. */
+  async #judge(opened: readonly (Found | undefined)[]): Promise<Verdict[] | undefined> {
+    const tagged = opened.flatMap((found) => found?.tagged ?? [])
+    if (tagged.length === 0) return undefined
+    const verdicts = await this.#tags.judge(tagged)
+    return opened.map((found) => (found?.tagged === undefined ? 'good' : (verdicts.shift() as Verdict)))
+  }
+
   #open(
     key: Key,
     stored: string,
@@ -336,7 +361,7 @@ export class TierStack {
     if (entry === undefined) return undefined
     if (this.#isCopy(depth) && !this.#invalidations.allows(stored, entry.stamp)) return undefined
     try {
-      const { value, staleMs } = decodeEnvelope(this.#codec, entry.bytes)
+      const { value, staleMs, tagged } = decodeEnvelope(this.#codec, entry.bytes)
       const { freshMs, usableMs } = remainingTimes(entry.remainingMs, staleMs)
       return {
         value,
@@ -349,6 +374,7 @@ export class TierStack {
         usableUntil: askedAt + usableMs,
         bytes: entry.bytes,
         stamp: entry.stamp,
+        tagged,
       }
     } catch (error) {
       if (this.#events.hears('entry.undecodable')) {
@@ -370,6 +396,15 @@ export class TierStack {
       const remainingMs = usableUntil - this.#clock.now()
       await level.guard.attempt('set', () => level.tier.set({ key: stored, bytes, remainingMs, stamp }))
     }
+  }
+}
+
+/** An entry whose fresh time was over when the tier was asked, if it was not before. */
+function expired(found: Found, askedAt: number): Found {
+  return {
+    ...found,
+    freshMs: Math.min(found.freshMs, 0),
+    freshUntil: Math.min(found.freshUntil, askedAt),
   }
 }
 

@@ -10,7 +10,17 @@ import type { Key } from '../key.ts'
 export type Level = string
 
 /** What a mutation did. */
-export type MutationOp = 'set' | 'add' | 'touch' | 'increment' | 'expire' | 'move' | 'delete' | 'clear'
+export type MutationOp =
+  | 'set'
+  | 'add'
+  | 'touch'
+  | 'increment'
+  | 'expire'
+  | 'move'
+  | 'delete'
+  | 'clear'
+  | 'expire-tags'
+  | 'delete-tags'
 
 /** Name and payload of every event. */
 export interface CacheEvents {

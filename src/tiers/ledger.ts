@@ -7,10 +7,8 @@
 
 import type { Message } from '../message.ts'
 import type { Stamp } from '../stamp.ts'
+import type { TagFate, TagPlaces } from '../tag-table.ts'
 import type { TierEntry, TierWrite } from './tier.ts'
-
-/** What an invalidation of tags does to the entries that carry one of them: makes them stale, or unusable. */
-export type TagFate = 'expire' | 'delete'
 
 /**
  * A change that others have to hear of, one step at the authority.
@@ -103,12 +101,6 @@ export interface Committed {
   readonly existed: boolean
   /** What an `increment` came to; `undefined` for everything else. */
   readonly number: number | undefined
-}
-
-/** When a tag was last invalidated, in the order of the tag partition; `undefined`: not that is remembered. */
-export interface TagPlaces {
-  readonly expired: Stamp | undefined
-  readonly deleted: Stamp | undefined
 }
 
 /** What the authority knows of tags. */

@@ -28,6 +28,7 @@ describe('options of a call', () => {
       fallback: undefined,
       isForced: false,
       skip: undefined,
+      tags: [],
     })
     expect(resolveCall(defaults, { ttl: null, loadTimeout: null, staleIfError: 0 })).toMatchObject({
       lifetime: { ttlMs: Number.POSITIVE_INFINITY, staleIfErrorMs: 0 },

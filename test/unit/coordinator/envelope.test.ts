@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Codec } from '../../../src/codecs/codec.ts'
-import { decodeEnvelope, encodeEnvelope } from '../../../src/coordinator/envelope.ts'
+import { decodeEnvelope, encodeEnvelope, isStoredInteger } from '../../../src/coordinator/envelope.ts'
 import { CacheError } from '../../../src/errors.ts'
 
 const text: Codec = {
@@ -9,6 +9,8 @@ const text: Codec = {
   encode: (value) => new TextEncoder().encode(String(value)),
   decode: (bytes) => new TextDecoder().decode(bytes),
 }
+
+const tagged = { tags: ['a', 'é'], since: { partition: 0, epoch: 7, sequence: 41 } }
 
 const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ')
 
@@ -25,7 +27,11 @@ describe('the envelope', () => {
     bytes[17] = 0x39
     expect(decodeEnvelope(text, bytes).value).toBe(-92)
     for (const value of [0, 7, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]) {
-      expect(decodeEnvelope(text, encodeEnvelope(text, value, 5))).toEqual({ value, staleMs: 5 })
+      expect(decodeEnvelope(text, encodeEnvelope(text, value, 5))).toEqual({
+        value,
+        staleMs: 5,
+        tagged: undefined,
+      })
     }
     for (const value of [-0, 0.5, 2 ** 53, Number.NaN])
       expect(encodeEnvelope(text, value, 0)[1]).toBe(text.id)
@@ -43,15 +49,43 @@ describe('the envelope', () => {
     expect(() => decodeEnvelope(secret, encodeEnvelope(text, 42, 0))).toThrow(/codec 0 wrote it/)
   })
 
+  test('format 2 has these bytes, for ever', () => {
+    expect(hex(encodeEnvelope(text, 'value', 1_500, tagged))).toBe(
+      '02 63 00 02 76 a7 27 bc 00 00 00 00 00 70 97 40 00 00 00 00 00 00 1c 40 00 00 00 00 00 80 44 40 01 00 61 02 00 c3 a9 76 61 6c 75 65',
+    )
+    expect(
+      isStoredInteger(encodeEnvelope(text, 7, 0, tagged)),
+      'what carries tags has no digits to add to',
+    ).toBe(false)
+    expect(isStoredInteger(encodeEnvelope(text, 7, 0))).toBe(true)
+  })
+
+  test('gives back the tags, and since when they are known', () => {
+    expect(decodeEnvelope(text, encodeEnvelope(text, 'value', 0, tagged))).toEqual({
+      value: 'value',
+      staleMs: 0,
+      tagged,
+    })
+    const untagged = encodeEnvelope(text, 'value', 0, { ...tagged, tags: [] })
+    expect(untagged[0], 'without tags nothing is paid').toBe(1)
+  })
+
   test('gives back value and stale time', () => {
-    expect(decodeEnvelope(text, encodeEnvelope(text, 'value', 0))).toEqual({ value: 'value', staleMs: 0 })
+    expect(decodeEnvelope(text, encodeEnvelope(text, 'value', 0))).toEqual({
+      value: 'value',
+      staleMs: 0,
+      tagged: undefined,
+    })
     expect(decodeEnvelope(text, encodeEnvelope(text, '', Number.POSITIVE_INFINITY)).staleMs).toBe(
       Number.POSITIVE_INFINITY,
     )
   })
 
-  test('with any byte changed, cut or doubled is CACHE_DECODE_FAILED and nothing else', () => {
-    const whole = encodeEnvelope(text, 'a value of some length', 60_000)
+  test.each([
+    ['without tags', undefined],
+    ['with tags', tagged],
+  ])('%s and with any byte changed, cut or doubled is CACHE_DECODE_FAILED and nothing else', (_, tags) => {
+    const whole = encodeEnvelope(text, 'a value of some length', 60_000, tags)
     const damaged: Uint8Array[] = []
     for (let at = 0; at < whole.length; at++) {
       for (const flip of [1, 2, 4, 8, 16, 32, 64, 128]) {

@@ -42,6 +42,7 @@ async function listening({
   let goodUntil = Number.NEGATIVE_INFINITY
   const target: InboundTarget = {
     dropKeys: ({ keys, stamp }) => told.push(`drop ${keys} at ${stamp.sequence}`),
+    invalidateTags: ({ op, keys, stamp }) => told.push(`${op} ${keys.join(' ')} ${stamp.sequence}`),
     clearPrefix: (prefix, stamp, isNews) =>
       told.push(`clear ${prefix} at ${stamp.sequence}${isNews ? '' : ', no news'}`),
     isUnsettled: (serial) => serial === 99,

@@ -1,11 +1,19 @@
-// When tags were last invalidated, as a backend keeps it that has no better place: the memory of a hub, and the log of
-// a shared directory.
+// When tags were last invalidated, in the order of an authority: as a backend keeps it that has no better place, and as
+// a cache remembers it.
 //
 // It is bounded. What is forgotten is what was invalidated longest ago, and the floor rises to it: about anything
 // older than the floor nothing is known, so forgetting makes entries unusable, never usable.
 
-import { isAtOrAfter, type Stamp } from '../stamp.ts'
-import type { TagFate, TagPlaces } from '../tiers/ledger.ts'
+import { isAtOrAfter, type Stamp } from './stamp.ts'
+
+/** What an invalidation of tags does to the entries that carry one of them: makes them stale, or unusable. */
+export type TagFate = 'expire' | 'delete'
+
+/** When a tag was last invalidated, in the order of the tag partition; `undefined`: not that is remembered. */
+export interface TagPlaces {
+  readonly expired: Stamp | undefined
+  readonly deleted: Stamp | undefined
+}
 
 const NEVER: TagPlaces = { expired: undefined, deleted: undefined }
 
@@ -58,6 +66,11 @@ export class TagTable {
         if (place !== undefined && isAtOrAfter(place, this.#floor)) this.#floor = place
       }
     }
+  }
+
+  /** Whether anything is kept of a tag. */
+  has(name: string): boolean {
+    return this.#places.has(name)
   }
 
   placesOf(name: string): TagPlaces {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { TagTable } from '../../../src/backends/tag-table.ts'
-import type { Stamp } from '../../../src/stamp.ts'
+import type { Stamp } from '../../src/stamp.ts'
+import { TagTable } from '../../src/tag-table.ts'
 
 const at = (sequence: number, epoch = 1): Stamp => ({ partition: 4, epoch, sequence })
 
