@@ -2,8 +2,9 @@
 // hit by itself, and hands everything else to the coordinator.
 
 import type { BulkLoader } from './coordinator/batch.ts'
-import type { Coordinator } from './coordinator/coordinator.ts'
+import type { Coordinator, Undelivered } from './coordinator/coordinator.ts'
 import type { Loader } from './coordinator/loading.ts'
+import { placesIn } from './coordinator/session.ts'
 import { describe } from './duration.ts'
 import { type Key, type KeyScope, type KeyVersion, keyScope } from './key.ts'
 import type { L1Stats } from './l1/l1.ts'
@@ -40,6 +41,14 @@ export interface ReadOptions extends KeyOptions {
    * @defaultValue nothing
    */
   skip?: Skip
+
+  /**
+   * A token of `cache.token()`, of this process or another one: what was committed there before is seen. Where this
+   * process has not heard of all of it, copies are passed by.
+   *
+   * @defaultValue none
+   */
+  atLeast?: string
 }
 
 /** The first level of a cache, synchronously and for reading only. */
@@ -85,6 +94,8 @@ export interface CacheHealth {
   readonly closed: boolean
   /** Options that defeat each other; empty when none do. `createCache` says it once to `onAdvice`. */
   readonly advice: readonly string[]
+  /** Mutations that wait for the authority, and their bytes; `undefined` unless `whenDown` is `'queue'`. */
+  readonly outbox: { readonly size: number; readonly bytes: number } | undefined
   /** Whether copies in this process may be used: the bus listens, or there is none. */
   readonly copiesTrusted: boolean
   /**
@@ -179,7 +190,7 @@ export class Cache<V = unknown> {
   get<T extends V = V>(key: Key, options?: ReadOptions): Promise<T | undefined> {
     try {
       const scope = options === undefined ? this.#scope : this.#scopeOf(options)
-      const skip = options === undefined ? undefined : checkSkip(options.skip)
+      const skip = options === undefined ? undefined : this.#skipOf(key, scope, options)
       const value = skip === 'copies' ? undefined : this.#coordinator.hit(key, scope, true)
       if (value !== undefined) return Promise.resolve(value as T)
       return this.#coordinator.get(key, scope, skip) as Promise<T | undefined>
@@ -343,9 +354,10 @@ export class Cache<V = unknown> {
    * @param keys - Any iterable; a key that comes twice is answered once.
    */
   async getMany<T extends V = V>(keys: Iterable<Key>, options?: ReadOptions): Promise<Map<Key, T>> {
-    return this.#coordinator.getMany([...keys], this.#scopeOf(options), checkSkip(options?.skip)) as Promise<
-      Map<Key, T>
-    >
+    const all = [...keys]
+    const scope = this.#scopeOf(options)
+    const skip = options === undefined ? undefined : this.#skipOf(all, scope, options)
+    return this.#coordinator.getMany(all, scope, skip) as Promise<Map<Key, T>>
   }
 
   /**
@@ -470,6 +482,15 @@ export class Cache<V = unknown> {
     return this.#coordinator.prune()
   }
 
+  /**
+   * What this cache has committed lately, for `atLeast` of another process: hand it on with a response, in a cookie or a
+   * header, and the next request sees its own changes wherever it is served. Some 20 characters for each partition
+   * written to within the last two leases; nothing in it is secret, and a forged one can only make reads pass copies by.
+   */
+  token(): string {
+    return this.#coordinator.token
+  }
+
   /** Counts since the cache was created. */
   stats(): CacheStats {
     return { l1: this.#parts.l1?.stats(), tiers: this.#parts.tiers(), ...this.#coordinator.counts }
@@ -495,14 +516,26 @@ export class Cache<V = unknown> {
    * Refuses new work, waits for mutations and refreshes under way, and closes the bus and the tiers it was given,
    * also those that another cache was given too. Clients that were passed to a tier stay open. A second call does
    * nothing.
+   *
+   * @returns With `whenDown: 'queue'`: what the authority has not taken to the end. Other processes do not know of it.
    */
-  close(): Promise<void> {
+  close(): Promise<readonly Undelivered[]> {
     return this.#coordinator.close()
   }
 
   /** Calls `close`, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** What a read passes by, so that it is not older than a token says. */
+  #skipOf(keys: Key | readonly Key[], scope: KeyScope, { atLeast, skip }: ReadOptions): Skip | undefined {
+    const checked = checkSkip(skip)
+    if (atLeast === undefined) return checked
+    const places = placesIn(atLeast)
+    if (checked === 'tiers') throw new TypeError("atLeast: with skip: 'tiers' nobody could be asked for it")
+    const all = typeof keys === 'object' ? keys : [keys]
+    return all.some((key) => this.#coordinator.isBehind(key, scope, places)) ? 'copies' : checked
   }
 
   #hit(key: Key, options: KeyOptions | undefined): unknown {

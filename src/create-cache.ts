@@ -10,7 +10,9 @@ import { Coordinator } from './coordinator/coordinator.ts'
 import { Copies } from './coordinator/copies.ts'
 import { Doubts } from './coordinator/doubts.ts'
 import { defaultLimits, Guard } from './coordinator/guard.ts'
+import { HoldOff } from './coordinator/hold-off.ts'
 import { Invalidations } from './coordinator/invalidations.ts'
+import { Outbox } from './coordinator/outbox.ts'
 import { Tags } from './coordinator/tags.ts'
 import { type Level, TierStack } from './coordinator/tier-stack.ts'
 import { isPrecompiled } from './core/module.ts'
@@ -136,6 +138,30 @@ export interface CacheOptions extends LifetimeOptions, LoadLimits {
    */
   onAdvice?: (advice: string) => void
 
+  /**
+   * For how long after a `delete`, `deleteTags` or `clear`, here or elsewhere, a value that is loaded is returned and not
+   * kept: for a source that answers from a replica which is behind.
+   *
+   * @defaultValue `0`, what is loaded after it is kept
+   */
+  holdOff?: Duration
+
+  /**
+   * What becomes of a mutation that the authority does not take. `'reject'`: the call rejects with `CACHE_TIER_FAILED`.
+   * `'queue'`: the call resolves, and the mutation is delivered when the authority is back, the last one of each key,
+   * in their order; until then the key is answered from no copy and no tier in this process.
+   *
+   * @defaultValue `'reject'`
+   */
+  whenDown?: 'reject' | 'queue'
+
+  /**
+   * With `whenDown: 'queue'`: the most that waits, in bytes. What is over it becomes one clear of the whole cache.
+   *
+   * @defaultValue 16 MiB
+   */
+  maxQueuedBytes?: number
+
   /** @defaultValue the machine's clock */
   clock?: Clock
 
@@ -148,12 +174,14 @@ const optionNames: readonly (keyof CacheOptions)[] = [
   'clock',
   'codec',
   'failureThrottle',
+  'holdOff',
   'jitter',
   'l1',
   'lease',
   'loadTimeout',
   'maxLoads',
   'onAdvice',
+  'maxQueuedBytes',
   'prefix',
   'random',
   'refreshAhead',
@@ -165,9 +193,11 @@ const optionNames: readonly (keyof CacheOptions)[] = [
   'ttl',
   'version',
   'waitUntil',
+  'whenDown',
 ]
 
 const DEFAULT_L1_ENTRIES = 10_000
+const DEFAULT_QUEUED_BYTES = 16 * 2 ** 20
 const DEFAULT_LEASE_MS = 3_000
 const LEAST_LEASE_MS = 500
 
@@ -213,6 +243,8 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     throw new TypeError(`waitUntil: ${describe(waitUntil)} is not a function`)
   }
 
+  const holdOffMs = options.holdOff === undefined ? 0 : toMs(options.holdOff, 'holdOff')
+
   const events = new Events()
   const authority = authorityOf(tiers, bus)
   if (bus !== undefined) takenBuses.add(bus)
@@ -254,6 +286,8 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
   const coordinator = new Coordinator({
     copies: new Copies({ l1, invalidations, tags, hasBus: bus !== undefined, clock, scope }),
     tags,
+    holdOff: new HoldOff(clock, holdOffMs),
+    outbox: outboxOf(options),
     doubts,
     stack,
     authority,
@@ -301,6 +335,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     health: (): CacheHealth => ({
       closed: coordinator.isClosed,
       advice,
+      outbox: coordinator.waiting,
       copiesTrusted: coordinator.inbound?.isConnected ?? true,
       authority: authority && {
         name: authority.name,
@@ -321,6 +356,15 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
       })),
     }),
   })
+}
+
+function outboxOf({ whenDown = 'reject', maxQueuedBytes }: CacheOptions): Outbox | undefined {
+  if (whenDown !== 'reject' && whenDown !== 'queue')
+    throw new TypeError(`whenDown: ${describe(whenDown)} is neither 'reject' nor 'queue'`)
+  if (maxQueuedBytes !== undefined && whenDown === 'reject')
+    throw new TypeError("maxQueuedBytes: nothing is queued; it goes with whenDown: 'queue'")
+  const bytes = checkCount(maxQueuedBytes ?? DEFAULT_QUEUED_BYTES, 'maxQueuedBytes', 1, 2 ** 32)
+  return whenDown === 'queue' ? new Outbox(bytes) : undefined
 }
 
 function createFirstLevel(

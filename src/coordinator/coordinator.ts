@@ -10,7 +10,7 @@
 // branches are here, those of one look below L1 in filling.ts.
 
 import type { Bus } from '../bus/bus.ts'
-import type { Clock } from '../clock.ts'
+import type { Clock, Timer } from '../clock.ts'
 import type { Codec } from '../codecs/codec.ts'
 import { type Lifetime, shortened, staleMsOf } from '../entry.ts'
 import { CacheError } from '../errors.ts'
@@ -41,11 +41,14 @@ import {
   serves,
 } from './filling.ts'
 import type { Guard } from './guard.ts'
+import type { HoldOff } from './hold-off.ts'
 import { Inbound, type InboundTarget } from './inbound.ts'
 import { LoadSlots } from './load-slots.ts'
 import { type Loader, timeoutOf } from './loading.ts'
 import { Marks } from './marks.ts'
+import type { Outbox, Queued } from './outbox.ts'
 import { isDue, noteOf } from './renewal.ts'
+import { Session } from './session.ts'
 import { type Flight, SingleFlight } from './single-flight.ts'
 import type { Tagged, Tags } from './tags.ts'
 import { type Following, followingOf, type Outcome, type TierStack } from './tier-stack.ts'
@@ -57,6 +60,9 @@ export interface CoordinatorParts {
   readonly doubts: Doubts
   readonly stack: TierStack
   readonly tags: Tags
+  readonly holdOff: HoldOff
+  /** Where mutations wait that the authority does not take; `undefined` where they are refused. */
+  readonly outbox: Outbox | undefined
   readonly authority: Authority | undefined
   readonly bus: Bus | undefined
   /** Guards the bus, where there is one. */
@@ -98,8 +104,16 @@ type KeyFollowing = Extract<Following, { key: string }>
 
 /** Each is a number; a commit that has not taken effect after so many later failures will not. */
 const MOST_UNSETTLED = 4_096
+/** How often what waits is tried again. */
+const DELIVERY_MS = 1_000
 /** More tags than this are invalidated in several steps. */
 const TAGS_PER_COMMIT = 64
+
+/** A mutation that waited until the end; a key where it is about one. */
+export interface Undelivered {
+  readonly op: MutationOp
+  readonly key: Key | undefined
+}
 
 /** Older than every place that an authority gives out. */
 const BEFORE_ALL: Stamp = { partition: 0, epoch: 0, sequence: 0 }
@@ -113,6 +127,10 @@ export class Coordinator implements InboundTarget {
   readonly #doubts: Doubts
   readonly #stack: TierStack
   readonly #tags: Tags
+  readonly #holdOff: HoldOff
+  readonly #outbox: Outbox | undefined
+  readonly #session: Session
+  #delivery: Timer | undefined
   readonly #authority: Authority | undefined
   readonly #inbound: Inbound | undefined
   readonly #codec: Codec
@@ -141,6 +159,8 @@ export class Coordinator implements InboundTarget {
   #serial = 0
   /** Own mutations whose commit was given up: they may still take effect, and are news then. */
   readonly #unsettled = new Set<number>()
+  /** Own mutations on their way, and whether the bus has told of them. */
+  readonly #underway = new Map<number, boolean>()
   #isClosed = false
 
   constructor(parts: CoordinatorParts) {
@@ -148,6 +168,10 @@ export class Coordinator implements InboundTarget {
     this.#doubts = parts.doubts
     this.#stack = parts.stack
     this.#tags = parts.tags
+    this.#holdOff = parts.holdOff
+    this.#outbox = parts.outbox
+    // Twice, since a lease counts from when its proof was sent.
+    this.#session = new Session(parts.clock, 2 * parts.leaseMs)
     this.#authority = parts.authority
     this.#codec = parts.codec
     this.#clock = parts.clock
@@ -524,18 +548,23 @@ export class Coordinator implements InboundTarget {
       try {
         if (this.#authority === undefined) this.#tags.order(tags, how)
         else await this.#commitTags(this.#tags.namesOf(tags), how, serial)
+        if (how === 'delete') this.#holdOff.note(this.#tags.namesOf(tags))
+        this.#committed(`${how}-tags`, undefined)
       } catch (error) {
         if (!this.#tags.doubt(tags, how, serial)) this.#doubts.addAll(serial)
-        throw error
+        if (!this.#waits(error, `${how}-tags`, undefined)) throw error
       } finally {
         pending.end()
       }
     })
-    this.#committed(`${how}-tags`, undefined)
   }
 
-  /** Removes every entry of this cache, in all versions. */
-  async clear(): Promise<void> {
+  /**
+   * Removes every entry of this cache, in all versions.
+   *
+   * @param isRetry - Says again what was called before the mutations that wait.
+   */
+  async clear(isRetry = false): Promise<void> {
     this.#refuseIfClosed()
     const turn = this.#marks.mutateAll()
     const serial = ++this.#serial
@@ -551,16 +580,41 @@ export class Coordinator implements InboundTarget {
         for (const stand of await this.#stack.standsForCopies()) this.#copies.suspect(stand)
         this.#doubts.liftAll(serial)
         this.#tags.liftAll()
+        if (isRetry) this.#outbox?.each((stored) => this.#doubts.add(stored, serial))
+        else this.#outbox?.clear()
+        this.#holdOff.noteAll()
         await this.#stack.follow(mutation, stamp)
+        if (this.#inbound !== undefined) {
+          for (const stand of await this.#stack.stands()) this.#session.committed(stand, false)
+        }
+        this.#committed('clear', undefined)
       } catch (error) {
         this.#doubts.addAll(serial)
+        if (!isRetry) this.#outbox?.clear()
         await this.#stack.follow(mutation, undefined)
-        throw error
+        if (isRetry || !this.#waits(error, 'clear', undefined)) throw error
       } finally {
         turn.end()
       }
     })
-    this.#committed('clear', undefined)
+  }
+
+  /** What other processes have to have heard to know of everything that was committed here; see `isBehind`. */
+  get token(): string {
+    this.#refuseIfClosed()
+    return this.#session.token
+  }
+
+  /** Whether copies of a key may be older than the places of a token. */
+  isBehind(key: Key, scope: KeyScope, places: readonly Stamp[]): boolean {
+    const ledger = this.#authority?.ledger
+    if (ledger === undefined) return false
+    const partition = partitionOf(partitionTextOf(this.#subject(key, scope).stored), ledger.partitions)
+    return places.some((place) => {
+      if (place.partition !== partition && place.partition !== ledger.partitions) return false
+      const heard = this.#inbound?.heard(place.partition)
+      return !this.#session.isOwn(place) && (heard === undefined || !isAtOrAfter(heard, place))
+    })
   }
 
   /** Lets every tier reclaim what has expired. Resolves to how many entries that were; failures are events. */
@@ -571,10 +625,12 @@ export class Coordinator implements InboundTarget {
 
   // Life
 
-  /** Refuses new work, lets what is under way end, and closes bus and tiers. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return
+  /** Refuses new work, lets what is under way end, and closes bus and tiers. Resolves to what was not delivered. */
+  async close(): Promise<readonly Undelivered[]> {
+    if (this.#isClosed) return []
+    await this.#deliver()
     this.#isClosed = true
+    this.#delivery?.cancel()
     this.#filling.close()
     await Promise.allSettled([...this.#work])
     // A loader that never settles must not keep the process from ending.
@@ -584,6 +640,13 @@ export class Coordinator implements InboundTarget {
     const outcomes = await Promise.allSettled([this.#inbound?.close(), this.#stack.close()])
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed !== undefined) throw failed.reason
+    return this.#undelivered
+  }
+
+  /** What waits for the authority; `undefined` where nothing ever does. */
+  get waiting(): { readonly size: number; readonly bytes: number } | undefined {
+    if (this.#outbox === undefined) return undefined
+    return { size: this.#undelivered.length, bytes: this.#outbox.bytes }
   }
 
   get counts(): FillingCounts {
@@ -601,12 +664,17 @@ export class Coordinator implements InboundTarget {
 
   // What the bus tells (InboundTarget)
 
-  dropKeys({ keys, stamp, origin, serial }: Message): void {
+  dropKeys({ op, keys, stamp, origin, serial }: Message): void {
     for (const stored of keys) {
       if (!stored.startsWith(this.#scope.prefix)) continue
       this.#overtake(stored)
       // What others did may be older than what was called here; what was done here after all is not.
-      if (origin === this.#origin) this.#doubts.lift(stored, serial)
+      if (origin === this.#origin) {
+        this.#doubts.lift(stored, serial)
+        if ((this.#outbox?.get(stored)?.serial ?? Number.POSITIVE_INFINITY) <= serial)
+          this.#outbox?.remove(stored)
+      }
+      if (op === 'delete') this.#holdOff.note([stored])
       const key = this.#copies.invalidate(stored, stamp)
       if (this.#events.hears('entry.invalidated')) this.#events.tell('entry.invalidated', { key, origin })
     }
@@ -616,6 +684,7 @@ export class Coordinator implements InboundTarget {
     const own = this.#scope.prefix
     if (!own.startsWith(prefix) && !prefix.startsWith(own)) return
     // Loads were overtaken when it was called here, and what was called since comes after it.
+    if (isNews) this.#holdOff.noteAll()
     if (isNews) this.suspect(stamp)
     else this.#copies.suspect(stamp)
   }
@@ -626,11 +695,13 @@ export class Coordinator implements InboundTarget {
       this.#tags.lift(message.keys, message.op === 'delete-tags' ? 'delete' : 'expire', message.serial)
     }
     if (!isOurs || !isNews) return
+    if (message.op === 'delete-tags') this.#holdOff.note(message.keys)
     this.#flights.forgetAll()
     this.#reads.forgetAll()
   }
 
   isUnsettled(serial: number): boolean {
+    if (this.#underway.has(serial)) this.#underway.set(serial, true)
     return this.#unsettled.has(serial)
   }
 
@@ -801,6 +872,7 @@ export class Coordinator implements InboundTarget {
     if (this.#isAlone) {
       this.#overtake(subject.stored)
       this.#copies.drop(subject.l1Key)
+      this.#holdOff.note([subject.stored])
       this.#committed('delete', subject.key)
       return held
     }
@@ -815,9 +887,67 @@ export class Coordinator implements InboundTarget {
    */
   #retry(subject: Subject): Promise<unknown> {
     const isAll = this.#doubts.isAll
-    return this.#retries
-      .run<unknown>(isAll ? '' : subject.stored, () => (isAll ? this.clear() : this.#delete(subject)))
-      .catch(() => {})
+    const queued = this.#outbox?.get(subject.stored)
+    const again = (): Promise<unknown> => {
+      if (isAll) return this.clear(true)
+      return queued === undefined ? this.#delete(subject) : this.#say(queued)
+    }
+    return this.#retries.run<unknown>(isAll ? '' : subject.stored, again).catch(() => {})
+  }
+
+  /** Says a mutation that waits. */
+  #say({ mutation, calledAt, subject }: Queued): Promise<unknown> {
+    const remainingMs = mutation.op === 'set' ? mutation.remainingMs - (this.#clock.now() - calledAt) : 0
+    const said: KeyFollowing =
+      mutation.op === 'set' && remainingMs > 0
+        ? { ...mutation, remainingMs }
+        : { op: 'delete', key: mutation.key }
+    return this.#mutate(subject, said.op, said, undefined, true)
+  }
+
+  /**
+   * Whether a mutation that failed waits for the authority instead; it does where that was chosen, and the authority is
+   * the reason.
+   */
+  #waits(error: unknown, op: MutationOp, key: Key | undefined): boolean {
+    if (this.#outbox === undefined || this.#isClosed) return false
+    if (!(error instanceof CacheError) || error.code !== 'CACHE_TIER_FAILED') return false
+    if (this.#events.hears('mutation.queued')) this.#events.tell('mutation.queued', { op, key })
+    this.#deliverLater()
+    return true
+  }
+
+  #deliverLater(): void {
+    this.#delivery ??= this.#clock.setTimer(() => {
+      this.#delivery = undefined
+      void this.#working(() => this.#deliver())
+    }, DELIVERY_MS)
+  }
+
+  /** Says what waits, in the order in which it was called, as far as the authority takes it. */
+  async #deliver(): Promise<void> {
+    if (this.#outbox === undefined) return
+    if (this.#doubts.isAll) await this.#retries.run<unknown>('', () => this.clear(true)).catch(() => {})
+    if (this.#tags.doubted.size > 0) await this.#retryTags()
+    for (let next = this.#outbox.first; next !== undefined && !this.#doubts.isAll; ) {
+      const queued = next
+      try {
+        await this.#retries.run<unknown>(queued.mutation.key, () => this.#say(queued))
+      } catch {
+        break
+      }
+      next = this.#outbox.first
+    }
+    if (this.#undelivered.length > 0 && !this.#isClosed) this.#deliverLater()
+  }
+
+  get #undelivered(): Undelivered[] {
+    if (this.#outbox === undefined) return []
+    return [
+      ...(this.#doubts.isAll ? [{ op: 'clear' as const, key: undefined }] : []),
+      ...[...this.#tags.doubted.values()].map(({ how }) => ({ op: `${how}-tags` as const, key: undefined })),
+      ...this.#outbox.undelivered,
+    ]
   }
 
   /** Says again, as they were called, the invalidations of tags that the authority did not take. */
@@ -836,7 +966,10 @@ export class Coordinator implements InboundTarget {
   async #commitTags(names: readonly string[], how: TagFate, serial: number): Promise<void> {
     for (let at = 0; at < names.length; at += TAGS_PER_COMMIT) {
       const portion = names.slice(at, at + TAGS_PER_COMMIT)
+      const { place } = this.#tags
       const { stamp } = await this.#commit({ op: 'tags', tags: portion, how }, serial)
+      // A place that was known before, and lies behind this one, was made up.
+      if (stamp !== undefined && place !== undefined && isAtOrAfter(place, stamp)) this.#tags.restart(stamp)
       if (stamp !== undefined) this.#tags.invalidated(portion, how, stamp)
       this.#tags.lift(portion, how, serial)
     }
@@ -848,6 +981,7 @@ export class Coordinator implements InboundTarget {
     op: 'set' | 'delete',
     called: KeyFollowing | Promise<KeyFollowing>,
     install: ((stamp: Stamp | undefined) => void) | undefined,
+    isRetry = false,
   ): Promise<boolean> {
     const { key, l1Key, stored } = subject
     const turn = this.#marks.mutate(stored)
@@ -859,30 +993,35 @@ export class Coordinator implements InboundTarget {
     const remove: Following = { op: 'delete', key: stored }
     const calledAt = this.#clock.now()
     let isInstalled = false
-    const existed = await this.#working(async () => {
+    let mutation: KeyFollowing = remove
+    return await this.#working(async () => {
       try {
         await turn.ready
-        const mutation = called instanceof Promise ? await called : called
+        mutation = called instanceof Promise ? await called : called
         const committed = await this.#commit(mutation, serial)
         this.#doubts.lift(stored, serial)
+        this.#outbox?.remove(stored)
+        if (op === 'delete') this.#holdOff.note([stored])
         if (committed.stamp !== undefined) this.#copies.note(stored, committed.stamp)
         await this.#stack.follow(turn.isLatest() ? this.#aged(mutation, calledAt) : remove, committed.stamp)
         if (install !== undefined && turn.isLatest()) {
           install(committed.stamp)
           isInstalled = true
         }
+        this.#committed(op, key)
         return committed.existed
       } catch (error) {
         this.#doubts.add(stored, serial)
         await this.#stack.follow(remove, undefined)
-        throw error
+        if (isRetry || !this.#waits(error, op, key)) throw error
+        // Without room for it, everything is cleared once the authority is back: coarser, never forgotten.
+        if (this.#outbox?.add({ subject, mutation, serial, calledAt }) === false) this.#doubts.addAll(serial)
+        return false
       } finally {
         if (!isInstalled) this.#copies.drop(l1Key)
         turn.end()
       }
     })
-    this.#committed(op, key)
-    return existed
   }
 
   /**
@@ -933,6 +1072,7 @@ export class Coordinator implements InboundTarget {
         const { stamp } = outcome
         for (const { stored } of subjects) {
           this.#doubts.lift(stored, serial)
+          this.#outbox?.remove(stored)
           if (stamp !== undefined) this.#copies.note(stored, stamp)
         }
         for (const following of followingOf(mutation)) await this.#stack.follow(following, stamp)
@@ -1014,8 +1154,16 @@ export class Coordinator implements InboundTarget {
 
   async #commit(mutation: Mutation, serial: number): Promise<Outcome> {
     try {
-      return await this.#stack.commit(mutation, { id: this.#origin, serial })
+      this.#underway.set(serial, false)
+      const outcome = await this.#stack.commit(mutation, { id: this.#origin, serial })
+      if (outcome.stamp !== undefined) this.#session.committed(outcome.stamp)
+      return outcome
     } catch (error) {
+      // It was done, and only the answer lost: to say it again later could undo what came in between. A clear is told by
+      // many, of which one says nothing of the others.
+      if (this.#underway.get(serial) === true && this.#outbox !== undefined && mutation.op !== 'clear') {
+        return { stamp: undefined, applied: true, existed: false, number: undefined }
+      }
       this.#unsettled.add(serial)
       if (this.#unsettled.size > MOST_UNSETTLED) {
         for (const oldest of this.#unsettled) {
@@ -1024,6 +1172,8 @@ export class Coordinator implements InboundTarget {
         }
       }
       throw error
+    } finally {
+      this.#underway.delete(serial)
     }
   }
 

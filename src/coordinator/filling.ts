@@ -16,6 +16,7 @@ import type { Batch } from './batch.ts'
 import { type Copies, type HeldValue, marked, type Note } from './copies.ts'
 import { encodeEntry } from './envelope.ts'
 import type { Failures } from './failures.ts'
+import type { HoldOff } from './hold-off.ts'
 import { LoadSlots } from './load-slots.ts'
 import { type Loaded, type Loader, runLoader } from './loading.ts'
 import type { Fence, Marks, Turn } from './marks.ts'
@@ -81,6 +82,7 @@ export interface FillingParts {
   readonly copies: Copies
   readonly stack: TierStack
   readonly tags: Tags
+  readonly holdOff: HoldOff
   readonly marks: Marks
   readonly codec: Codec
   readonly clock: Clock
@@ -115,6 +117,7 @@ export class Filling {
   readonly #copies: Copies
   readonly #stack: TierStack
   readonly #tags: Tags
+  readonly #holdOff: HoldOff
   readonly #marks: Marks
   readonly #codec: Codec
   readonly #clock: Clock
@@ -134,6 +137,7 @@ export class Filling {
     this.#copies = parts.copies
     this.#stack = parts.stack
     this.#tags = parts.tags
+    this.#holdOff = parts.holdOff
     this.#marks = parts.marks
     this.#codec = parts.codec
     this.#clock = parts.clock
@@ -284,11 +288,12 @@ export class Filling {
     const beside = noteOf(call.refreshAhead, lifetime.ttlMs, durationMs, loaded.validators)
     const tags = loaded.tags ?? call.tags
     const tagged = tags.length === 0 || since === undefined ? undefined : { tags, since }
+    const isHeld = [stored, ...this.#tags.namesOf(tags)].some((name) => this.#holdOff.holds(name, beganAt))
     // Tags without a place could never be told of an invalidation.
-    const isPlaced = tags.length === 0 || tagged !== undefined
+    const isKept = !isHeld && (tags.length === 0 || tagged !== undefined)
     const isStored =
       !loaded.isSkipped &&
-      (isPlaced
+      (isKept
         ? await this.#keepLoaded(
             subject,
             loaded.value,

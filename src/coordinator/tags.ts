@@ -101,6 +101,11 @@ export class Tags {
     return this.#changes
   }
 
+  /** The highest place in the order that was heard of. */
+  get place(): Stamp | undefined {
+    return this.#place
+  }
+
   /** Tags whose last invalidation here was not taken, as far as anyone can tell. */
   get doubted(): ReadonlyMap<string, { readonly how: TagFate; readonly serial: number }> {
     return this.#doubts
@@ -142,11 +147,15 @@ export class Tags {
     return verdict
   }
 
-  /** Judges entries that come from a tier, with at most one call of the authority. */
-  async judge(all: readonly Tagged[]): Promise<Verdict[]> {
+  /**
+   * Judges entries that come from a tier, with at most one call of the authority.
+   *
+   * @param asksAnew - Whether what is known already does not count.
+   */
+  async judge(all: readonly Tagged[], asksAnew = false): Promise<Verdict[]> {
     const isKnown = (name: string): boolean =>
       this.#ledger === undefined ||
-      (this.#isTold() && this.#floor !== undefined && this.#table.has(name) && !ahead.has(name))
+      (!asksAnew && this.#isTold() && this.#floor !== undefined && this.#table.has(name) && !ahead.has(name))
     const ahead = new Set(all.flatMap(({ since, tags }) => (this.#isAhead(since) ? this.namesOf(tags) : [])))
     const names = new Set(all.flatMap(({ tags }) => this.namesOf(tags)))
     const unknown = new Set([...names].filter((name) => !isKnown(name)))

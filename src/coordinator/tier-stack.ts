@@ -129,7 +129,7 @@ export class TierStack {
         const entry = isDoubted[place] ? undefined : entries[turn]
         return this.#open(keys[place] as Key, wanted[turn] as string, entry, level, depth, askedAt)
       })
-      const verdicts = await this.#judge(opened)
+      const verdicts = await this.#judge(opened, skipsCopies)
       const isFarthest = depth === this.levels.length - 1
       open = open.filter((place, turn) => {
         const found = opened[turn]
@@ -172,7 +172,7 @@ export class TierStack {
       ledger === undefined ? level.tier.get(stored) : (await ledger.read([stored]))[0]?.entry,
     )
     const found = this.#open(key, stored, entry, level, depth, askedAt)
-    const [verdict] = (await this.#judge([found])) ?? ['good' as const]
+    const [verdict] = (await this.#judge([found], true)) ?? ['good' as const]
     // What its tags made unusable stands in the way of an add all the same, as what is past its ttl does.
     return found === undefined || verdict === 'good' ? found : expired(found, askedAt)
   }
@@ -246,6 +246,12 @@ export class TierStack {
     if (ledger === undefined || this.#authorityGuard === undefined || this.#copies === 0) return []
     const stamps = await this.#authorityGuard.demand('probe', () => ledger.probe(''))
     return stamps.slice(0, ledger.partitions)
+  }
+
+  /** Where every partition stands, if that can be told. */
+  async stands(): Promise<readonly Stamp[]> {
+    const ledger = this.#authority?.ledger
+    return (await this.#authorityGuard?.attempt('probe', async () => ledger?.probe(''))) ?? []
   }
 
   /** Brings the tiers nearer than the authority up to a mutation that it took. Failures are events. */
@@ -343,10 +349,10 @@ export class TierStack {
   }
 
   /** What the tags of entries say of them; `undefined` when none carries any. */
-  async #judge(opened: readonly (Found | undefined)[]): Promise<Verdict[] | undefined> {
+  async #judge(opened: readonly (Found | undefined)[], asksAnew: boolean): Promise<Verdict[] | undefined> {
     const tagged = opened.flatMap((found) => found?.tagged ?? [])
     if (tagged.length === 0) return undefined
-    const verdicts = await this.#tags.judge(tagged)
+    const verdicts = await this.#tags.judge(tagged, asksAnew)
     return opened.map((found) => (found?.tagged === undefined ? 'good' : (verdicts.shift() as Verdict)))
   }
 

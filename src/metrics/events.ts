@@ -46,6 +46,8 @@ export interface CacheEvents {
   'refresh.started': { key: Key; reason: 'stale' | 'ahead' }
   /** A mutation was taken by the authority; one that did not apply is none. */
   'mutation.committed': { op: MutationOp; key: Key | undefined }
+  /** A mutation that the authority did not take waits for it, as `whenDown: 'queue'` says. */
+  'mutation.queued': { op: MutationOp; key: Key | undefined }
   /** A tier failed or did not answer in time. Reads took it for a miss. */
   'tier.failed': { tier: string; operation: string; error: CacheError }
   /** The bus began to listen, or does so again; until then copies are not used. */

@@ -141,7 +141,7 @@ export const mutants = [
   {
     name: 'an overtaken load is kept in L1',
     file: filling,
-    from: "if (!this.#marks.holds(fence)) return this.#giveUp(subject, asOf, fence, mutations)\n      if (outcome === 'failed')",
+    from: "if (!this.#marks.holds(fence)) return overtaken()\n      if (outcome === 'failed')",
     to: "if (outcome === 'failed')",
   },
   {

@@ -2,6 +2,7 @@
 // carries the tag, wherever it is and however old, and nothing is paid without tags.
 
 import { describe, expect, test } from 'vitest'
+import type { Bus, BusListener } from '../../../src/bus/bus.ts'
 import { inProcessBus } from '../../../src/bus/in-process.ts'
 import { defaultLimits, Guard } from '../../../src/coordinator/guard.ts'
 import { Tags } from '../../../src/coordinator/tags.ts'
@@ -303,6 +304,32 @@ describe('tags in one process', () => {
     await expect(cache.set('a', 1, { tags })).rejects.toThrow(/65 are too many/)
     expect(await cache.set('a', 1, { tags: tags.slice(1) })).toBe(true)
   })
+})
+
+test('a message that was made up, from far ahead, keeps no own invalidation from taking effect', async () => {
+  const clock = new ManualClock()
+  const hub = new Hub({ clock })
+  const bus = inProcessBus({ hub })
+  let listener: BusListener | undefined
+  const heard: Bus = {
+    name: bus.name,
+    scope: bus.scope,
+    channel: bus.channel,
+    ledger: bus.ledger,
+    subscribe: (given) => {
+      listener = given
+      return bus.subscribe(given)
+    },
+    close: () => bus.close(),
+  }
+  const cache = createCache({ clock, tiers: [memoryTier({ hub })], bus: heard, ttl: '1h' })
+  await rest()
+  const stamp = { partition: hub.partitions, epoch: Number.MAX_SAFE_INTEGER, sequence: 0 }
+  listener?.onMessage({ op: 'delete-tags', keys: ['y'], stamp, after: 0, origin: 'someone', serial: 1 })
+  await cache.set('a', 1, { tags: ['x'] })
+  await cache.deleteTags(['x'])
+  expect([cache.l1.get('a'), await cache.get('a')]).toEqual([undefined, undefined])
+  await cache.close()
 })
 
 describe('what is known of tags', () => {
