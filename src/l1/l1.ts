@@ -472,6 +472,7 @@ export class L1<V> implements PreparedHome<V> {
    */
   stats(): L1Stats {
     const core = this.#core
+    // Not a reading to be shared: that starts a timer, and to be looked at is no work.
     const regions = core.regions()
     const free = this.#bytes === undefined ? { bytes: 0, inOnePiece: 0 } : core.free()
     return {
@@ -483,7 +484,7 @@ export class L1<V> implements PreparedHome<V> {
       largestFree: free.inOnePiece,
       fragmentation: regions.heap === 0 ? 0 : (free.bytes - free.inOnePiece) / regions.heap,
       probeLength: core.probeLength,
-      wheelBacklog: this.#isTimed ? core.wheelBacklog(this.#time()) : 0,
+      wheelBacklog: this.#isTimed ? core.wheelBacklog(this.#notBefore(this.#clock.now())) : 0,
     }
   }
 

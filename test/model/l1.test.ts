@@ -81,7 +81,8 @@ describe.each(Object.keys(policyNumbers) as EvictionPolicy[])(
       '%d entries',
       (maxEntries, operations) => {
         const seed = SEED + maxEntries * 2
-        const steps = Math.floor((operations / 40) * scale)
+        // A tenth, but as many as it takes to fill the cache.
+        const steps = Math.floor(Math.max(operations / 10, maxEntries * 6) * scale)
         new Run(policy, seed, maxEntries, maxEntries % 2, !debugCore.readsStrings, true).go(steps)
       },
       60_000 * scale,

@@ -448,6 +448,16 @@ describe('time', () => {
     }
   })
 
+  test('who looks at the counts starts no timer', () => {
+    const clock = new ManualClock()
+    const l1 = open({ clock: ported(clock), clockResolutionMs: 1 })
+    l1.set('a', 1, { ttl: 60_000 })
+    clock.advance(2)
+    const before = clock.timers
+    expect(l1.stats().wheelBacklog).toBe(0)
+    expect(clock.timers).toBe(before)
+  })
+
   test('where timers cannot be had, reads and writes expire entries', () => {
     const clock = new ManualClock()
     let attempts = 0
