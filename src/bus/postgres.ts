@@ -84,12 +84,6 @@ export function postgresBus(options: PostgresBusOptions): Bus {
   return new PostgresBus(store, options.subscriber, clock)
 }
 
-/** A token that waits for its return. */
-interface Check {
-  readonly token: string
-  arrived(stamps: readonly Stamp[]): void
-}
-
 class PostgresBus implements Bus {
   readonly name = 'postgres'
   readonly scope = 'fleet'
@@ -106,7 +100,8 @@ class PostgresBus implements Bus {
   #connection: PostgresSubscriber | undefined
   /** Listens already, but what it was made for has not begun. */
   #connecting: PostgresSubscriber | undefined
-  #check: Check | undefined
+  /** Tokens that wait for their return: one who subscribes and a recovery may be at it at once. */
+  readonly #checks = new Map<string, (stamps: readonly Stamp[]) => void>()
   #listener: BusListener | undefined
   #isDown = false
   #isRecovering = false
@@ -166,13 +161,10 @@ class PostgresBus implements Bus {
           }, limitMs)
         }
         within(CONNECT_MS, 'no connection was made')
-        this.#check = {
-          token,
-          arrived: (stamps) => {
-            arrived(stamps)
-            resolve()
-          },
-        }
+        this.#checks.set(token, (stamps) => {
+          arrived(stamps)
+          resolve()
+        })
         const onSend = (): void => within(CHECK_MS, `what was sent on ${this.#echoes} did not arrive`)
         this.#send(token, onSend).catch(reject)
       })
@@ -181,14 +173,14 @@ class PostgresBus implements Bus {
       throw error
     } finally {
       timer?.cancel()
-      if (this.#check?.token === token) this.#check = undefined
+      this.#checks.delete(token)
     }
   }
 
   async #send(token: string, onSend: () => void): Promise<void> {
     this.#connection ??= await this.#connect()
     // Nobody waits for it any more when the connection took too long to come.
-    if (this.#check?.token !== token) return
+    if (!this.#checks.has(token)) return
     onSend()
     await this.#store.attempt('probe', (query) => this.#echoing.echo(query, token))
   }
@@ -264,7 +256,8 @@ class PostgresBus implements Bus {
     }
     // The store remembers what was heard, so the next look begins a new epoch where something was lost.
     if (isBehind) this.#recoverSoon('the server has lost part of the order')
-    if (this.#check?.token === token) this.#check.arrived(stamps)
+    const arrived = this.#checks.get(token)
+    if (arrived !== undefined) arrived(stamps)
     else this.#listener?.onEcho(token, stamps)
   }
 
