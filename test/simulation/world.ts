@@ -268,6 +268,8 @@ class World {
     const overtakenAll = () => {
       witness.allOvertakenAt = universe.now
     }
+    // A load that began before the process heard anything is overtaken by the first place it hears of.
+    cache.on('bus.connected', overtakenAll)
     cache.on('bus.gap', overtakenAll)
     cache.on('entry.invalidated', ({ key }) => witness.overtakenAt.set(key, universe.now))
     line.onHeard = (bytes) => {
