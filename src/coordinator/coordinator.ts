@@ -1144,7 +1144,8 @@ export class Coordinator implements InboundTarget {
   #met(stored: string, stamp: Stamp, isFlight: boolean): boolean {
     if (this.#inbound === undefined) return false
     const heard = this.#inbound.heard(stamp.partition)
-    if (heard !== undefined && isAtOrAfter(heard, stamp)) return false
+    // In another epoch it is news, even in an earlier one: what was heard may be made up, and what is there is not.
+    if (heard?.epoch === stamp.epoch && isAtOrAfter(heard, stamp)) return false
     this.#copies.note(stored, stamp)
     this.#marks.overtake(stored)
     this.#reads.forget(stored)

@@ -219,7 +219,7 @@ export const mutants = [
   {
     name: 'what was read is not news',
     file: coordinator,
-    from: 'if (heard !== undefined && isAtOrAfter(heard, stamp)) return false',
+    from: 'if (heard?.epoch === stamp.epoch && isAtOrAfter(heard, stamp)) return false',
     to: 'if (stamp.epoch > 0) return false',
   },
   {
