@@ -15,6 +15,9 @@
 //   C8  one load of a key runs in a process, unless something overtook the first; none is joined after a lease
 //   C9  what goes wrong beyond the loader costs a read time and nothing else, and nothing waits for ever
 //
+// A mutation can be the deletion of a tag that every entry of a key carries. It is judged when an entry is read, and
+// leaves the order of the key where it is: C1, C2, C4 and C5 hold for it, C3 and C6 say nothing of it.
+//
 // When a server takes over that was behind, the mutations of its last moments are gone (E1). They are taken off the
 // history; everything else is promised as before.
 
@@ -31,6 +34,8 @@ export interface Mutation {
   readonly key: Key
   readonly n: number
   readonly by: Witness
+  /** Whether it goes by the tag of the key. */
+  readonly isOfTag: boolean
   readonly calledAt: number
   doneAt: number | undefined
   acknowledgedAt: number | undefined
@@ -50,13 +55,15 @@ export class Witness {
   readonly seen = new Map<Key, number>()
   /** Called and not settled, oldest first. */
   readonly underway = new Map<Key, Mutation[]>()
+  /** Whether a deletion of a tag was rejected here: reads say it again, and overtake every load. */
+  hasTagDoubts = false
   /** Keys whose last mutation here was rejected: what is done to them at the authority cannot be told apart. */
   readonly doubted = new Set<Key>()
   readonly loads = new Map<Key, Set<Load>>()
   /** When a load of a key, or every load, was last overtaken here. */
   readonly overtakenAt = new Map<Key, number>()
   allOvertakenAt = -1
-  /** When anyone last cleared: it is heard of sooner or later. */
+  /** When anyone last cleared, or deleted a tag: it is heard of sooner or later. */
   clearedAt = Number.NEGATIVE_INFINITY
   stoppedAt = -1
   /** When something of a key was last done at the authority by this process. */
@@ -140,7 +147,7 @@ export class History {
     return value
   }
 
-  called(by: Witness, key: Key): Mutation {
+  called(by: Witness, key: Key, isOfTag = false): Mutation {
     const n = this.truthOf(key) + 1
     this.#truth.set(key, n)
     by.floors.set(key, n)
@@ -149,6 +156,7 @@ export class History {
       key,
       n,
       by,
+      isOfTag,
       calledAt: this.#now(),
       doneAt: undefined,
       acknowledgedAt: undefined,
@@ -168,27 +176,30 @@ export class History {
       throw new Broken(
         `C2: a mutation of ${JSON.stringify(key)} by ${by.name} was acknowledged and never done`,
       )
-    by.doubted.delete(key)
     mutation.acknowledgedAt = this.#now()
     mutation.doneAt ??= this.#now()
-    this.#done.set(key, Math.max(this.#done.get(key) ?? 0, n))
+    if (!mutation.isOfTag) {
+      by.doubted.delete(key)
+      this.#done.set(key, Math.max(this.#done.get(key) ?? 0, n))
+    }
     this.#take(mutation)
   }
 
   rejected(mutation: Mutation, error: unknown): void {
     this.#settle(mutation)
     mutation.by.doubted.add(mutation.key)
+    if (mutation.isOfTag) mutation.by.hasTagDoubts = true
     if ((error as { code?: unknown }).code !== 'CACHE_TIER_FAILED')
       throw new Broken(`C2: a mutation was rejected with ${String(error)}`)
   }
 
   /** Something was done to a key at the authority for a process. */
-  done(by: Witness, key: Key): void {
+  done(by: Witness, key: Key, isOfTag = false): void {
     by.doneAt.set(key, this.#now())
-    const oldest = by.underway.get(key)?.[0]
+    const oldest = by.underway.get(key)?.find((mutation) => mutation.isOfTag === isOfTag)
     if (oldest === undefined || by.doubted.has(key) || oldest.doneAt !== undefined) return
     oldest.doneAt = this.#now()
-    this.#done.set(key, Math.max(this.#done.get(key) ?? 0, oldest.n))
+    if (!isOfTag) this.#done.set(key, Math.max(this.#done.get(key) ?? 0, oldest.n))
   }
 
   /** A value was stored at the authority. */
@@ -200,12 +211,12 @@ export class History {
   }
 
   /** A server took over that lacks what was done since `from` to the keys it has. */
-  lost(from: number, isThere: (key: Key) => boolean, witnesses: Iterable<Witness>): void {
-    const isLost = ({ key, doneAt, acknowledgedAt }: Mutation) =>
-      isThere(key) && (doneAt ?? acknowledgedAt ?? Number.POSITIVE_INFINITY) >= from
+  lost(from: number, isThere: (key: Key, isOfTag: boolean) => boolean, witnesses: Iterable<Witness>): void {
+    const isLost = ({ key, isOfTag, doneAt, acknowledgedAt }: Mutation) =>
+      isThere(key, isOfTag) && (doneAt ?? acknowledgedAt ?? Number.POSITIVE_INFINITY) >= from
     this.#mutations = this.#mutations.filter((mutation) => !isLost(mutation))
     for (const key of this.#truth.keys()) {
-      if (!isThere(key)) continue
+      if (!isThere(key, false) && !isThere(key, true)) continue
       this.#acknowledged.delete(key)
       this.#done.delete(key)
       for (const witness of witnesses) {
@@ -214,10 +225,10 @@ export class History {
       }
     }
     for (const mutation of this.#mutations) {
-      const { key, by, n, acknowledgedAt, doneAt } = mutation
-      if (!isThere(key)) continue
+      const { key, by, isOfTag, n, acknowledgedAt, doneAt } = mutation
+      if (!isThere(key, false) && !isThere(key, true)) continue
       by.floors.set(key, n)
-      if (doneAt !== undefined) this.#done.set(key, Math.max(this.#done.get(key) ?? 0, n))
+      if (doneAt !== undefined && !isOfTag) this.#done.set(key, Math.max(this.#done.get(key) ?? 0, n))
       if (acknowledgedAt !== undefined) this.#take(mutation)
     }
   }
@@ -264,6 +275,7 @@ export class History {
         Math.max(by.allOvertakenAt, by.overtakenAt.get(key) ?? -1, by.stoppedAt) >= first ||
         by.clearedAt > first - 10_000 ||
         // A read says again what was not taken.
+        by.hasTagDoubts ||
         by.doubted.has(key)
       const isOld = now - first > Math.min(this.#leaseMs, this.#lifetimes.loadTimeoutMs)
       if (!isOvertaken && !isOld)

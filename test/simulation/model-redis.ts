@@ -7,6 +7,8 @@ import type { Universe } from './universe.ts'
 
 type Stored =
   | { readonly kind: 'string'; readonly value: string; readonly expiresAt: number }
+  | { readonly kind: 'hash'; readonly fields: ReadonlyMap<string, string> }
+  | { readonly kind: 'ranks'; readonly scores: ReadonlyMap<string, number> }
   | { readonly kind: 'stream'; readonly entries: readonly (readonly [sequence: number, bytes: string])[] }
 
 /** What a test sees of what a server does. */
@@ -125,8 +127,21 @@ export class ModelRedis {
 
   #text(key: string): string | undefined {
     const stored = this.#live(key)
-    if (stored?.kind === 'stream') throw new Error('WRONGTYPE')
+    if (stored !== undefined && stored.kind !== 'string') throw new Error('WRONGTYPE')
     return stored?.value
+  }
+
+  #fields(key: string): ReadonlyMap<string, string> {
+    const stored = this.#live(key)
+    if (stored !== undefined && stored.kind !== 'hash') throw new Error('WRONGTYPE')
+    return stored?.fields ?? new Map()
+  }
+
+  /** Names and scores, from the lowest. */
+  #ranks(key: string): readonly (readonly [name: string, score: number])[] {
+    const stored = this.#live(key)
+    if (stored !== undefined && stored.kind !== 'ranks') throw new Error('WRONGTYPE')
+    return [...(stored?.scores ?? [])].sort((a, b) => a[1] - b[1] || (a[0] < b[0] ? -1 : 1))
   }
 
   #call(name: string, args: readonly string[]): Value {
@@ -169,6 +184,37 @@ export class ModelRedis {
         if (stored?.kind !== 'string') return 0
         const expiresAt = name === 'PERSIST' ? Number.POSITIVE_INFINITY : this.#universe.now + Number(args[1])
         this.#put(key, { ...stored, expiresAt })
+        return 1
+      }
+      case 'HGET':
+        return this.#fields(key).get(args[1] as string) ?? false
+      case 'HSET': {
+        const fields = new Map(this.#fields(key)).set(args[1] as string, args[2] as string)
+        this.#put(key, { kind: 'hash', fields })
+        return 1
+      }
+      case 'HDEL': {
+        const fields = new Map(this.#fields(key))
+        const removed = fields.delete(args[1] as string) ? 1 : 0
+        this.#put(key, fields.size === 0 ? undefined : { kind: 'hash', fields })
+        return removed
+      }
+      case 'ZADD': {
+        const scores = new Map(this.#ranks(key)).set(args[2] as string, Number(args[1]))
+        this.#put(key, { kind: 'ranks', scores })
+        return 1
+      }
+      case 'ZCARD':
+        return this.#ranks(key).length
+      case 'ZRANGE':
+        return Table.of(
+          this.#ranks(key)
+            .slice(Number(args[1]), Number(args[2]) + 1)
+            .flatMap(([name, score]) => [name, String(score)]),
+        )
+      case 'ZREMRANGEBYRANK': {
+        const scores = new Map(this.#ranks(key).slice(Number(args[2]) + 1))
+        this.#put(key, scores.size === 0 ? undefined : { kind: 'ranks', scores })
         return 1
       }
       case 'XADD': {

@@ -9,6 +9,8 @@ import * as scripts from '../../src/backends/redis-scripts.ts'
 import { RedisStore } from '../../src/backends/redis-store.ts'
 import { redisBus } from '../../src/bus/redis.ts'
 import type { Cache } from '../../src/cache.ts'
+import { jsonCodec } from '../../src/codecs/json.ts'
+import { decodeEnvelope } from '../../src/coordinator/envelope.ts'
 import { createCache } from '../../src/create-cache.ts'
 import { keyScope, partitionTextOf, storedKey } from '../../src/key.ts'
 import { decodeMessage, encodeMessage, type Message } from '../../src/message.ts'
@@ -34,7 +36,10 @@ import { Life, Universe } from './universe.ts'
 const RUN_MS = 60_000
 const LEASE_MS = 3_000
 const NAMES: readonly Key[] = ['a', 'b', 'c', 7, '\ud800', 'd', 'e', 'f']
-const ENTRY_HEAD_BYTES = 36 + 16
+/** What Redis keeps before the bytes of an entry. */
+const STAMP_BYTES = 36
+const codec = jsonCodec()
+const tagOf = (key: Key): string => `of ${String(key).toWellFormed()}`
 
 /** What a run did, for those who want to know how much a number of runs is worth. */
 export interface Account {
@@ -95,6 +100,7 @@ class World {
   readonly #machines: Tier[]
   readonly #plan: ReturnType<typeof planOf>
   readonly #keyOfStored = new Map<string, Key>()
+  readonly #keyOfTag = new Map<string, Key>()
   readonly #partitionOfKey = new Map<Key, number>()
   /** Keys that are being set, and those of which a set that was given up may be on its way. */
   readonly #setting = new Map<Key, number>()
@@ -123,6 +129,7 @@ class World {
     for (const key of NAMES) {
       const stored = storedKey(scope, key)
       this.#keyOfStored.set(stored, key)
+      this.#keyOfTag.set(scope.prefix + tagOf(key), key)
       this.#partitionOfKey.set(key, partitionOf(partitionTextOf(stored), plan.partitions))
     }
     const clock = new Life(universe, 0)
@@ -176,8 +183,9 @@ class World {
   async #checkKept(): Promise<void> {
     const { keys, l1Entries, lifetimes } = this.#plan
     if (l1Entries < keys.length || lifetimes.ttlMs < Number.POSITIVE_INFINITY) return
-    // The first time a read may say a mutation again that was not taken, and others hear of it.
-    for (let turn = 0; turn < 2; turn++) {
+    // The first time a read may say a mutation again that was not taken, and others hear of it; the second time one of
+    // tags may, for all keys.
+    for (let turn = 0; turn < 3; turn++) {
       for (const process of this.#processes) for (const key of keys) this.#read(process, key, 'getOrSet')
       await this.#pass(this.#universe.now + this.#plan.longestLoadMs + 1_000)
     }
@@ -273,8 +281,8 @@ class World {
     cache.on('bus.gap', overtakenAll)
     cache.on('entry.invalidated', ({ key }) => witness.overtakenAt.set(key, universe.now))
     line.onHeard = (bytes) => {
-      // A clear of another process.
-      if (bytes[0] === 1 && bytes[1] === 3) overtakenAll()
+      // A clear of another process, or a deletion of tags.
+      if (bytes[0] === 1 && (bytes[1] === 3 || bytes[1] === 6)) overtakenAll()
     }
     return { life, line, cache, witness, waiting: 0 }
   }
@@ -332,7 +340,8 @@ class World {
     const calls = {
       get: () => cache.get(key),
       getMany: async () => (await cache.getMany([key, this.#pick(this.#plan.keys)])).get(key),
-      getOrSet: () => cache.getOrSet(key, ({ signal }) => this.#load(process, signal, asked)),
+      getOrSet: () =>
+        cache.getOrSet(key, ({ signal }) => this.#load(process, signal, asked), { tags: this.#tagsOf(key) }),
     }
     process.waiting++
     calls[how]().then(
@@ -378,17 +387,32 @@ class World {
     // application's affair. So nothing else is written to a key while it is being set.
     if ((this.#setting.get(key) ?? 0) > this.#universe.now) return
     const { cache, witness } = process
+    if (this.#plan.isTagged && this.#chance(0.25)) {
+      const mutation = this.#history.called(witness, key, true)
+      witness.allOvertakenAt = this.#universe.now
+      this.#settle(process, [mutation], cache.deleteTags(this.#tagsOf(key)))
+      return
+    }
     const mutation = this.#history.called(witness, key)
     if (this.#chance(0.5)) {
       this.#settle(process, [mutation], cache.delete(key))
       return
     }
     this.#setting.set(key, Number.POSITIVE_INFINITY)
-    this.#settle(process, [mutation], cache.set(key, this.#history.make(mutation.n)), (isTaken) => {
-      // What was given up may come yet, and has to, before anything else is written.
-      if (isTaken) this.#setting.delete(key)
-      else this.#setLater(key)
-    })
+    this.#settle(
+      process,
+      [mutation],
+      cache.set(key, this.#history.make(mutation.n), { tags: this.#tagsOf(key) }),
+      (isTaken) => {
+        // What was given up may come yet, and has to, before anything else is written.
+        if (isTaken) this.#setting.delete(key)
+        else this.#setLater(key)
+      },
+    )
+  }
+
+  #tagsOf(key: Key): string[] {
+    return this.#plan.isTagged ? [tagOf(key)] : []
   }
 
   #setLater(key: Key): void {
@@ -435,9 +459,11 @@ class World {
         if (partition === message.stamp.partition) this.#history.done(by, key)
       return
     }
-    for (const stored of message.keys) {
-      const key = this.#keyOfStored.get(stored)
-      if (key !== undefined) this.#history.done(by, key)
+    const isOfTags = message.op === 'delete-tags'
+    if (isOfTags) for (const witness of this.#everyone) witness.clearedAt = this.#universe.now
+    for (const name of message.keys) {
+      const key = (isOfTags ? this.#keyOfTag : this.#keyOfStored).get(name)
+      if (key !== undefined) this.#history.done(by, key, isOfTags)
     }
   }
 
@@ -445,8 +471,9 @@ class World {
     const at = name.indexOf(':e:')
     if (at < 0) return
     const key = this.#keyOfStored.get(Buffer.from(name.slice(at + 3), 'latin1').toString())
-    if (key === undefined || bytes.length <= ENTRY_HEAD_BYTES) return
-    this.#history.stored(key, JSON.parse(bytes.slice(ENTRY_HEAD_BYTES)) as Value)
+    if (key === undefined || bytes.length <= STAMP_BYTES) return
+    const { value } = decodeEnvelope(codec, Buffer.from(bytes.slice(STAMP_BYTES), 'latin1'))
+    this.#history.stored(key, value as Value)
   }
 
   // Faults
@@ -507,7 +534,7 @@ class World {
         return
       case 'forge': {
         const stamp = {
-          partition: Math.floor(this.#random() * this.#plan.partitions),
+          partition: Math.floor(this.#random() * (this.#plan.partitions + (this.#plan.isTagged ? 1 : 0))),
           epoch: this.#chance(0.5) ? Number.MAX_SAFE_INTEGER : (1_700_000_000_000 + universe.now) * 1_000,
           sequence: this.#pick([0, Number.MAX_SAFE_INTEGER - 1]),
         }
@@ -536,8 +563,10 @@ class World {
         if (trouble === 'lossy failover') {
           server.rollBack(universe.now - from)
           const place = network.servers.indexOf(server)
-          const isThere = (key: Key) =>
-            (this.#partitionOfKey.get(key) ?? 0) % network.servers.length === place
+          const isThere = (key: Key, isOfTag: boolean) => {
+            const partition = isOfTag ? this.#plan.partitions : (this.#partitionOfKey.get(key) ?? 0)
+            return partition % network.servers.length === place
+          }
           this.#history.lost(from, isThere, this.#everyone)
         }
         server.forgetScripts()
@@ -637,6 +666,8 @@ function planOf(random: () => number) {
     longestLoadMs,
     loadMs: pick([[5], [5, 50], [5, 500, 3_000]]),
     loadFails: pick([0, 0, 0.2]),
+    /** Every entry carries a tag of its key then, and a quarter of the mutations go by it. */
+    isTagged: random() < 0.5,
     shape: `${shape.join(', ') || 'nothing'}; ${hasTier ? 'a tier' : 'a bus alone'}`,
   }
 }
