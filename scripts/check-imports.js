@@ -60,13 +60,14 @@ const baseFiles = [
 const cacheFiles = ['cache', 'caches', 'create-cache', 'create-l1', 'index', 'memoize']
 
 /**
- * In these rooms neighbours meet only through the contract: a tier never knows another tier.
+ * In these rooms neighbours meet only through the contract, or in a part that several of them are made of: a tier
+ * never knows another tier.
  *
  * @type {Record<string, string[]>}
  */
 const contracts = {
   tiers: ['tiers/tier.ts', 'tiers/ledger.ts'],
-  bus: ['bus/bus.ts', 'bus/message.ts'],
+  bus: ['bus/bus.ts', 'bus/message.ts', 'bus/recovery.ts'],
   codecs: ['codecs/codec.ts', 'codecs/tagged.ts', 'codecs/xaes.ts'],
 }
 

@@ -15,9 +15,10 @@ import { type Clock, systemClock, type Timer } from '../clock.ts'
 import { describe } from '../duration.ts'
 import { checkClock, checkNames } from '../options.ts'
 import { randomId, systemRandom } from '../random.ts'
-import { isAtOrAfter, type Stamp } from '../stamp.ts'
+import type { Stamp } from '../stamp.ts'
 import type { Ledger } from '../tiers/ledger.ts'
 import type { Bus, BusListener } from './bus.ts'
+import { Recovery } from './recovery.ts'
 
 export { type PostgresPool, postgresExecutor, type SqlExecutor } from '../backends/sql-executors.ts'
 
@@ -52,8 +53,6 @@ const CONNECT_MS = 10_000
 const CHECK_MS = 3_000
 /** After so long without a word the connection is tried. */
 const SILENCE_MS = 5_000
-const FIRST_RETRY_MS = 100
-const LONGEST_RETRY_MS = 5_000
 
 /**
  * A bus over LISTEN and NOTIFY, for all machines that use the same table.
@@ -95,19 +94,13 @@ class PostgresBus implements Bus {
   readonly #open: () => PostgresSubscriber
   readonly #messages: string
   readonly #echoes: string
-  /** How far each partition was heard. */
-  readonly #heard: (Stamp | undefined)[] = []
   #connection: PostgresSubscriber | undefined
   /** Listens already, but what it was made for has not begun. */
   #connecting: PostgresSubscriber | undefined
   /** Tokens that wait for their return: one who subscribes and a recovery may be at it at once. */
   readonly #checks = new Map<string, (stamps: readonly Stamp[]) => void>()
+  readonly #recovery: Recovery
   #listener: BusListener | undefined
-  #isDown = false
-  #isRecovering = false
-  /** Why to begin once more when the recovery under way is over. */
-  #again: string | undefined
-  #retry: Timer | undefined
   #watch: Timer | undefined
   #isSilent = false
 
@@ -120,6 +113,13 @@ class PostgresBus implements Bus {
     this.#clock = clock
     this.#messages = sqlMessageChannel(store.table)
     this.#echoes = sqlEchoChannel(store.table)
+    this.#recovery = new Recovery({
+      clock,
+      listener: () => this.#listener,
+      prove: (arrived) => this.#prove(arrived),
+      failureOf: (error) => sqlFailureOf('postgres bus', 'listening', error, store.table),
+      noted: (stamp) => store.note(stamp),
+    })
   }
 
   subscribe(listener: BusListener): Promise<Stamp[]> {
@@ -128,7 +128,7 @@ class PostgresBus implements Bus {
       let stood: readonly Stamp[] = []
       await this.#prove((stamps) => {
         stood = stamps
-        this.#isDown = false
+        this.#recovery.works()
       })
       this.#watchSilence()
       return [...stood]
@@ -138,7 +138,7 @@ class PostgresBus implements Bus {
   async close(): Promise<void> {
     this.#store.close()
     this.#listener = undefined
-    this.#retry?.cancel()
+    this.#recovery.end()
     this.#watch?.cancel()
     this.#drop()
   }
@@ -222,8 +222,8 @@ class PostgresBus implements Bus {
 
   #lose(error: Error): void {
     this.#drop()
-    this.#fail(error)
-    this.#recover('the connection was lost', FIRST_RETRY_MS)
+    this.#recovery.fail(error)
+    this.#recovery.begin('the connection was lost')
   }
 
   /** Runs inside the client's own reading, where an exception would end the process. */
@@ -233,38 +233,24 @@ class PostgresBus implements Bus {
     const told = parseTold(payload, fromBase64)
     const stamps = told === undefined ? [] : told.kind === 'echo' ? told.stamps : [stampOf(told)]
     if (told === undefined || !stamps.every(({ partition }) => partition <= this.#store.partitions)) {
-      this.#recoverSoon('a message could not be read')
+      this.#recovery.soon('a message could not be read')
     } else if (told.kind === 'echo') {
       this.#hearEcho(told.token, told.stamps)
     } else if (told.kind === 'place') {
-      this.#note(told.stamp)
+      this.#recovery.hear(told.stamp)
       this.#listener.onGap(told.stamp.partition, [told.stamp], 'a message was too long for the channel')
     } else {
-      this.#note(told.message.stamp)
+      this.#recovery.hear(told.message.stamp)
       this.#listener.onMessage(told.message)
     }
   }
 
   #hearEcho(token: string, stamps: readonly Stamp[]): void {
-    const isBehind = stamps.some((stamp) => {
-      const heard = this.#heard[stamp.partition]
-      return heard !== undefined && !isAtOrAfter(stamp, heard)
-    })
-    for (const stamp of stamps) {
-      this.#heard[stamp.partition] = stamp
-      this.#store.note(stamp)
-    }
-    // The store remembers what was heard, so the next look begins a new epoch where something was lost.
-    if (isBehind) this.#recoverSoon('the server has lost part of the order')
+    const isBehind = this.#recovery.hearEcho(stamps)
     const arrived = this.#checks.get(token)
     if (arrived !== undefined) arrived(stamps)
-    else this.#listener?.onEcho(token, stamps)
-  }
-
-  #note(stamp: Stamp): void {
-    const heard = this.#heard[stamp.partition]
-    if (heard === undefined || isAtOrAfter(stamp, heard)) this.#heard[stamp.partition] = stamp
-    this.#store.note(stamp)
+    // It proves nothing of what was heard: that may never have been, or be in no order any more.
+    else if (!isBehind) this.#listener?.onEcho(token, stamps)
   }
 
   /** Tries a connection that has been silent. */
@@ -273,55 +259,9 @@ class PostgresBus implements Bus {
     this.#isSilent = true
     this.#watch = this.#clock.setTimer(() => {
       if (this.#listener === undefined) return
-      if (this.#isSilent && !this.#isDown && !this.#isRecovering && this.#retry === undefined) {
-        this.#recover('the connection was silent', FIRST_RETRY_MS)
-      }
+      if (this.#isSilent && this.#recovery.isIdle) this.#recovery.begin('the connection was silent')
       this.#watchSilence()
     }, SILENCE_MS)
-  }
-
-  #fail(error: unknown): void {
-    if (this.#isDown || this.#listener === undefined) return
-    this.#isDown = true
-    this.#listener.onFailure(sqlFailureOf('postgres bus', 'listening', error, this.#store.table))
-  }
-
-  /** What anyone can cause by a message costs at most a token in a while. */
-  #recoverSoon(reason: string): void {
-    if (this.#isRecovering) this.#again = reason
-    else if (this.#retry === undefined) this.#recoverLater(reason, FIRST_RETRY_MS)
-  }
-
-  #recoverLater(reason: string, retryMs: number): void {
-    this.#retry?.cancel()
-    this.#retry = this.#clock.setTimer(() => {
-      this.#retry = undefined
-      this.#recover(reason, Math.min(2 * retryMs, LONGEST_RETRY_MS))
-    }, retryMs)
-  }
-
-  /** Finds out whether the bus works; tells a gap when it does, and tries again later when not. */
-  #recover(reason: string, retryMs: number): void {
-    if (this.#listener === undefined) return
-    if (this.#isRecovering) {
-      this.#again = reason
-      return
-    }
-    this.#isRecovering = true
-    this.#prove((stamps) => {
-      this.#isDown = false
-      this.#listener?.onGap(undefined, stamps, reason)
-    })
-      .catch((error: unknown) => {
-        this.#fail(error)
-        this.#again ??= reason
-      })
-      .finally(() => {
-        this.#isRecovering = false
-        const again = this.#again
-        this.#again = undefined
-        if (again !== undefined && !this.#store.isClosed) this.#recoverLater(again, retryMs)
-      })
   }
 }
 

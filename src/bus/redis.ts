@@ -21,9 +21,10 @@ import { type Clock, systemClock, type Timer } from '../clock.ts'
 import { decodeMessage } from '../message.ts'
 import { checkClock, checkNames } from '../options.ts'
 import { randomId, systemRandom } from '../random.ts'
-import { isAtOrAfter, type Stamp } from '../stamp.ts'
+import type { Stamp } from '../stamp.ts'
 import type { Ledger } from '../tiers/ledger.ts'
 import type { Bus, BusListener } from './bus.ts'
+import { Recovery } from './recovery.ts'
 
 export type { RedisClient, RedisSubscriber } from '../backends/redis-client.ts'
 
@@ -40,8 +41,6 @@ export interface RedisBusOptions extends RedisOptions {
 }
 
 const CHECK_MS = 3_000
-const FIRST_RETRY_MS = 100
-const LONGEST_RETRY_MS = 5_000
 
 /** Connections that a bus has; what one bus ends, another would miss. */
 const takenSubscribers = new WeakSet<object>()
@@ -87,14 +86,8 @@ class RedisBus implements Bus {
   readonly #checks = new Map<string, Check>()
   /** By channel and token: the partitions told so far. */
   readonly #partial = new Map<string, Map<number, Stamp>>()
-  /** How far each partition was heard on this connection. */
-  readonly #heard: (Stamp | undefined)[] = []
+  readonly #recovery: Recovery
   #listener: BusListener | undefined
-  #isDown = false
-  #isRecovering = false
-  /** Why to begin once more when the recovery under way is over. */
-  #again: string | undefined
-  #retry: Timer | undefined
 
   constructor(store: RedisStore, subscriber: object, clock: Clock) {
     this.channel = store.channel
@@ -103,13 +96,20 @@ class RedisBus implements Bus {
     this.#clock = clock
     this.#messages = messageChannel(store.keyspace, store.database)
     this.#echoes = echoChannel(store.keyspace, store.database, processId())
+    this.#recovery = new Recovery({
+      clock,
+      listener: () => this.#listener,
+      prove: (arrived) => this.#check([this.#echoes], arrived),
+      failureOf: (error) => failureOf('redis bus', 'listening', error),
+      noted: (stamp) => store.note(stamp),
+    })
     takenSubscribers.add(subscriber)
     this.#subscriber = subscriber
     this.#subscription = listenTo(subscriber, {
       onMessage: (channel, bytes) => this.#hear(channel, bytes),
-      onDown: (error) => this.#fail(error),
+      onDown: (error) => this.#recovery.fail(error),
       onUp: () => {
-        if (this.#isDown) this.#recover('the connection was lost', FIRST_RETRY_MS)
+        if (this.#recovery.isDown) this.#recovery.begin('the connection was lost')
       },
     })
   }
@@ -120,7 +120,7 @@ class RedisBus implements Bus {
       let stood: readonly Stamp[] = []
       await this.#check([this.#messages, this.#echoes], (stamps) => {
         stood = stamps
-        this.#isDown = false
+        this.#recovery.works()
       })
       return [...stood]
     })
@@ -130,7 +130,7 @@ class RedisBus implements Bus {
     if (this.#store.isClosed) return
     this.#store.close()
     this.#listener = undefined
-    this.#retry?.cancel()
+    this.#recovery.end()
     this.#checks.clear()
     this.#partial.clear()
     this.#subscription.close([this.#messages, this.#echoes])
@@ -204,10 +204,10 @@ class RedisBus implements Bus {
     }
     const message = channel === this.#messages ? decodeMessage(bytes) : undefined
     if (message === undefined || message.stamp.partition > this.#store.partitions) {
-      this.#recoverSoon('a message could not be read')
+      this.#recovery.soon('a message could not be read')
       return
     }
-    this.#note(message.stamp)
+    this.#recovery.hear(message.stamp)
     this.#listener.onMessage(message)
   }
 
@@ -215,16 +215,7 @@ class RedisBus implements Bus {
     const check = this.#checks.get(token)
     // Those of other processes come on the channel of all; what they say is right, but nobody here waits for it.
     if (check === undefined && channel !== this.#echoes) return
-    const isBehind = stamps.some((stamp) => {
-      const heard = this.#heard[stamp.partition]
-      return heard !== undefined && !isAtOrAfter(stamp, heard)
-    })
-    for (const stamp of stamps) {
-      this.#heard[stamp.partition] = stamp
-      this.#store.note(stamp)
-    }
-    // The store remembers what was heard, so the next script begins a new epoch where something was lost.
-    if (isBehind) this.#recoverSoon('the server has lost part of the order')
+    const isBehind = this.#recovery.hearEcho(stamps)
     // It proves nothing of what was heard: that may never have been, or be in no order any more.
     if (isBehind && check === undefined) return
     const whole = this.#gather(`${channel} ${token}`, stamps)
@@ -253,55 +244,5 @@ class RedisBus implements Bus {
       this.#partial.delete(oldest)
     }
     return undefined
-  }
-
-  #note(stamp: Stamp): void {
-    const heard = this.#heard[stamp.partition]
-    if (heard === undefined || isAtOrAfter(stamp, heard)) this.#heard[stamp.partition] = stamp
-    this.#store.note(stamp)
-  }
-
-  #fail(error: unknown): void {
-    if (this.#isDown || this.#listener === undefined) return
-    this.#isDown = true
-    this.#listener.onFailure(failureOf('redis bus', 'listening', error))
-  }
-
-  /** What anyone can cause by a message costs at most a token in a while. */
-  #recoverSoon(reason: string): void {
-    if (this.#isRecovering) this.#again = reason
-    else if (this.#retry === undefined) this.#recoverLater(reason, FIRST_RETRY_MS)
-  }
-
-  #recoverLater(reason: string, retryMs: number): void {
-    this.#retry?.cancel()
-    this.#retry = this.#clock.setTimer(() => {
-      this.#retry = undefined
-      this.#recover(reason, Math.min(2 * retryMs, LONGEST_RETRY_MS))
-    }, retryMs)
-  }
-
-  /** Finds out whether the bus works; tells a gap when it does, and tries again later when not. */
-  #recover(reason: string, retryMs: number): void {
-    if (this.#listener === undefined) return
-    if (this.#isRecovering) {
-      this.#again = reason
-      return
-    }
-    this.#isRecovering = true
-    this.#check([this.#echoes], (stamps) => {
-      this.#isDown = false
-      this.#listener?.onGap(undefined, stamps, reason)
-    })
-      .catch((error: unknown) => {
-        this.#fail(error)
-        this.#again ??= reason
-      })
-      .finally(() => {
-        this.#isRecovering = false
-        const again = this.#again
-        this.#again = undefined
-        if (again !== undefined && !this.#store.isClosed) this.#recoverLater(again, retryMs)
-      })
   }
 }

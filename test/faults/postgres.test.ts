@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { sqlEchoChannel } from '../../src/backends/sql-ledger.ts'
 import { postgresBus } from '../../src/bus/postgres.ts'
 import type { Cache } from '../../src/cache.ts'
 import { createCache } from '../../src/create-cache.ts'
@@ -280,6 +281,41 @@ describe.skipIf(!hasPostgres())('postgres faults', () => {
       expect(
         observer.events.some((event) => event.kind === 'gap' && event.partition === stamp.partition),
       ).toBe(true)
+    }),
+  )
+
+  test.concurrent(
+    'an echo from before what was heard is no proof, and a gap follows',
+    onBench(async (bench) => {
+      const executor = postgresExecutor(bench.pool())
+      const shared = { executor, table: bench.table, createTables: true }
+      const bus = postgresBus({ ...shared, subscriber: () => new pg.Client(bench.server.config) })
+      bench.after(() => bus.close())
+      const observer = new BusObserver()
+      observer.begin(await bus.subscribe(observer))
+      const commit = async (serial: number): Promise<void> => {
+        const { stamp } = await bus.ledger.commit({ op: 'delete', key: 'app:1:a' }, { id: ORIGIN, serial })
+        await vi.waitFor(() => expect(observer.heard(stamp)).toBe(true), { timeout: 60_000 })
+      }
+      const echoes = (token: string) =>
+        observer.events.filter((event) => event.kind === 'echo' && event.token === token).length
+      const listening = new pg.Client(bench.server.config)
+      await listening.connect()
+      bench.after(() => listening.end())
+      const channel = sqlEchoChannel(bench.table)
+      await listening.query(`LISTEN "${channel}"`)
+      const told = new Promise<string | undefined>((resolve) =>
+        listening.on('notification', ({ payload }) => resolve(payload)),
+      )
+      await bus.ledger.probe('early')
+      await vi.waitFor(() => expect(echoes('early')).toBe(1), { timeout: 60_000 })
+      await commit(1)
+      await listening.query('SELECT pg_notify($1, $2)', [channel, await told])
+      const isGap = () => observer.events.some(({ kind }) => kind === 'gap')
+      await vi.waitFor(() => expect(isGap()).toBe(true), { timeout: 60_000, interval: 10 })
+      expect(echoes('early')).toBe(1)
+      await bus.ledger.probe('late')
+      await vi.waitFor(() => expect(echoes('late')).toBe(1), { timeout: 60_000 })
     }),
   )
 
