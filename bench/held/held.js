@@ -3,13 +3,14 @@
  * What is common to `memory` and `pauses`: each contender in a process of its own, the order reversed each round,
  * medians in the table and every round in the file.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { cpus, loadavg, release, totalmem, type } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { run } from '../../scripts/run-command.js'
 import { BASELINE } from '../contenders/contender.js'
+import { isBusy, load, machineBefore } from '../machine.js'
+import { publish } from '../publish.js'
+import { median } from '../table.js'
 
 /** @typedef {import('./measure.js').Figure} Figure */
 
@@ -43,7 +44,6 @@ export const largeRows = [
 
 const contenders = [BASELINE, 'lru.min', 'quick-lru', 'tierwheel', 'tierwheel-bytes']
 const here = fileURLToPath(new URL('.', import.meta.url))
-const folder = fileURLToPath(new URL('../results/', import.meta.url))
 
 /**
  * @param {{ bench: string, question: string, rows: Row[], columns: Column[], args: string[] }} held
@@ -64,16 +64,8 @@ export async function measureHeld({ bench, question, rows, columns, args }) {
   const asked = rows
     .filter((row) => values.values === undefined || row.values === values.values)
     .map((row) => (entries === undefined ? row : { ...row, entries }))
-  const machine = {
-    cpu: cpus()[0]?.model ?? 'unknown',
-    cores: cpus().length,
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    os: `${type()} ${release()}`,
-    node: process.version,
-    loadBefore: load(),
-    loadAfter: 0,
-  }
-  if (machine.loadBefore > 0.3 * machine.cores) {
+  const machine = { ...machineBefore(), node: process.version }
+  if (isBusy(machine)) {
     console.log(`the machine is busy (load ${machine.loadBefore}): trust the memory, not the times`)
   }
   /** @type {Series[]} */
@@ -90,17 +82,12 @@ export async function measureHeld({ bench, question, rows, columns, args }) {
   }
   machine.loadAfter = load()
   const report = reportOf({ question, series, asked, columns, machine, rounds })
-  console.log(`\n${report}`)
   // What is committed is a whole run, unless someone insists.
   if ((entries === undefined && values.values === undefined) || values.save) {
-    mkdirSync(folder, { recursive: true })
     const date = new Date().toISOString().slice(0, 10)
-    const head = JSON.stringify({ bench, date, seed: values.seed, machine }, null, 2).slice(0, -2)
-    const lines = series.map((one) => `    ${JSON.stringify(one)}`).join(',\n')
-    writeFileSync(join(folder, `${bench}-${date}.json`), `${head},\n  "series": [\n${lines}\n  ]\n}\n`)
-    writeFileSync(join(folder, `${bench}.md`), report)
-    console.log(`written: bench/results/${bench}-${date}.json, bench/results/${bench}.md`)
-  }
+    const results = { bench, date, seed: values.seed, machine, series }
+    publish(results, report)
+  } else console.log(`\n${report}`)
 }
 
 /**
@@ -137,8 +124,8 @@ function keep(series, which, figure) {
 }
 
 /**
- * @param {{ question: string, series: Series[], asked: Row[], columns: Column[], machine: { cpu: string, cores: number,
- *   memoryGiB: number, os: string, node: string, loadBefore: number, loadAfter: number }, rounds: number }} run
+ * @param {{ question: string, series: Series[], asked: Row[], columns: Column[],
+ *   machine: import('../machine.js').Machine & { node: string }, rounds: number }} run
  */
 function reportOf({ question, series, asked, columns, machine, rounds }) {
   const { cpu, cores, memoryGiB, os, node, loadBefore, loadAfter } = machine
@@ -169,15 +156,7 @@ function reportOf({ question, series, asked, columns, machine, rounds }) {
 
 /** @param {Series} series @param {keyof Figure} figure */
 function medianOf({ rounds }, figure) {
-  const sorted = rounds.map((round) => round[figure]).sort((one, other) => one - other)
-  const middle = sorted.length >> 1
-  const upper = /** @type {number} */ (sorted[middle])
-  return sorted.length % 2 === 1 ? upper : (upper + /** @type {number} */ (sorted[middle - 1])) / 2
-}
-
-/** Of the last minute. */
-function load() {
-  return Number((loadavg()[0] ?? 0).toFixed(2))
+  return median(rounds.map((round) => round[figure]))
 }
 
 /** @param {string} text @param {string} option */

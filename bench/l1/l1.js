@@ -7,13 +7,15 @@
  * measures every contender, each in a process of its own, on one group of rows after the other; the next round takes
  * the contenders in the reverse order. Figures are CPU time, since other programs on the machine take wall time away.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { cpus, loadavg, release, totalmem, type } from 'node:os'
-import { join, resolve } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { run } from '../../scripts/run-command.js'
 import { contenders } from '../contenders/contender.js'
+import { isBusy, load, machineBefore } from '../machine.js'
+import { paceOf } from '../pace.js'
+import { publish, recordedIn } from '../publish.js'
 import { BATCH } from '../workloads/operations.js'
 import { reportOf } from './report.js'
 import { rows } from './rows.js'
@@ -24,7 +26,6 @@ import { rows } from './rows.js'
 /** @typedef {import('./rows.js').Row} Row */
 
 const here = fileURLToPath(new URL('.', import.meta.url))
-const folder = fileURLToPath(new URL('../results/', import.meta.url))
 
 /** The engines of a run that names none. */
 const USUAL = ['node20', 'node24']
@@ -48,14 +49,11 @@ export async function main(args) {
     },
   })
   if (values.from !== undefined) {
-    // npm runs this in bench/, and says where it was called.
-    const path = resolve(process.env.INIT_CWD ?? '.', values.from)
-    publish(JSON.parse(readFileSync(path, 'utf8')))
+    const recorded = /** @type {Results} */ (recordedIn(values.from))
+    publish(recorded, reportOf(recorded))
     return
   }
-  const pace = values.quick ? quick : full
-  const rounds = values.rounds === undefined ? pace.rounds : Number(values.rounds)
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds: ${values.rounds} is not a count`)
+  const pace = paceOf(values, full, quick)
   const pattern = new RegExp(values.only ?? '')
   const asked = rows
     .filter(({ id, isUsual }) => pattern.test(id) && (isUsual || values.wide))
@@ -69,12 +67,12 @@ export async function main(args) {
   const results = await measureAll({
     engines: values.engine ?? (values.wide ? ALL : USUAL),
     asked,
-    settings: { seed: values.seed, ...pace, rounds, batch: BATCH },
+    settings: { seed: values.seed, ...pace, batch: BATCH },
   })
   // What is committed is a whole run, unless someone insists.
   const isLook = values.quick || values.only !== undefined || values.engine !== undefined
   if (isLook && !values.save) console.log(reportOf(results))
-  else publish(results)
+  else publish(results, reportOf(results))
 }
 
 /**
@@ -83,23 +81,16 @@ export async function main(args) {
  */
 async function measureAll({ engines, asked, settings }) {
   const programs = new Map(engines.map((engine) => [engine, commandOf(engine)]))
-  const loadBefore = load()
-  if (loadBefore > 0.3 * cpus().length) {
-    console.log(`the machine is busy (load ${loadBefore}): trust the ratios, not the times`)
+  const machine = machineBefore()
+  if (isBusy(machine)) {
+    console.log(`the machine is busy (load ${machine.loadBefore}): trust the ratios, not the times`)
   }
   /** @type {Results} */
   const results = {
     bench: 'l1',
     date: new Date().toISOString().slice(0, 10),
     settings,
-    machine: {
-      cpu: cpus()[0]?.model ?? 'unknown',
-      cores: cpus().length,
-      memoryGiB: Math.round(totalmem() / 2 ** 30),
-      os: `${type()} ${release()}`,
-      loadBefore,
-      loadAfter: loadBefore,
-    },
+    machine,
     engines: {},
     packages: versions(),
     series: [],
@@ -182,27 +173,6 @@ function checkHitRatios({ series }) {
   }
 }
 
-/** @param {Results} results */
-function publish(results) {
-  mkdirSync(folder, { recursive: true })
-  const name = `l1-${results.date}.json`
-  writeFileSync(join(folder, name), textOf(results))
-  const report = reportOf(results)
-  writeFileSync(join(folder, 'l1.md'), report)
-  console.log(report)
-  console.log(`written: bench/results/${name}, bench/results/l1.md`)
-}
-
-/**
- * JSON with one line for each series, so that two runs can be compared line by line.
- *
- * @param {Results} results
- */
-function textOf({ series, ...rest }) {
-  const head = JSON.stringify(rest, null, 2).slice(0, -2)
-  return `${head},\n  "series": [\n${series.map((one) => `    ${JSON.stringify(one)}`).join(',\n')}\n  ]\n}\n`
-}
-
 /** @param {string} name */
 function isUsualContender(name) {
   return contenders.some((contender) => contender.name === name && contender.isUsual)
@@ -278,11 +248,6 @@ function progressOf(total) {
       process.stdout.write(` | ${Math.floor((100 * measured) / total)} %, about ${time} left\n`)
     },
   }
-}
-
-/** Of the last minute. */
-function load() {
-  return Number((loadavg()[0] ?? 0).toFixed(2))
 }
 
 /** @param {number} ns */

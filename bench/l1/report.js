@@ -1,6 +1,7 @@
 // @ts-check
 /** The tables of `bench l1`, made from what a run recorded and from nothing else. */
 import { BASELINE, contenders } from '../contenders/contender.js'
+import { median, tableOf } from '../table.js'
 import { keyKinds } from '../workloads/keys.js'
 import { workloads } from '../workloads/workloads.js'
 import { reasonFor } from './losses.js'
@@ -20,7 +21,7 @@ import { rows } from './rows.js'
  * @property {'l1'} bench
  * @property {string} date
  * @property {{ seed: string, rounds: number, warmupMs: number, measureMs: number, batch: number }} settings
- * @property {{ cpu: string, cores: number, memoryGiB: number, os: string, loadBefore: number, loadAfter: number }} machine
+ * @property {import('../machine.js').Machine} machine
  * @property {Record<string, { name: string, v8?: string | undefined }>} engines what each is in full
  * @property {Record<string, string>} packages versions
  * @property {Series[]} series
@@ -180,24 +181,4 @@ function lossesOf(results, engine) {
     return `- ${members.map(({ row, ratio }) => `${row.id} (${ratio.toFixed(2)}x)`).join(', ')}: ${reason}.`
   })
   return [`### Where ${OURS} is slower than ${BASELINE}`, lines.join('\n')]
-}
-
-/**
- * @param {string[]} head
- * @param {string[][]} lines
- */
-function tableOf(head, lines) {
-  const all = [head, head.map((_, index) => (index === 0 ? '---' : '---:')), ...lines]
-  const widths = head.map((_, index) => Math.max(...all.map((line) => line[index]?.length ?? 0)))
-  return all
-    .map((line) => `| ${line.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join(' | ')} |`)
-    .join('\n')
-}
-
-/** @param {number[]} figures */
-function median(figures) {
-  const sorted = [...figures].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const upper = sorted[middle] ?? Number.NaN
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
 }

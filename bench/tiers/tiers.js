@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { runNode } from '../../scripts/run-command.js'
+import { paceOf } from '../pace.js'
 import { contenders } from './contenders.js'
 import { needsServer, startServer } from './servers.js'
 
@@ -35,9 +36,7 @@ export async function main(args) {
       seed: { type: 'string', default: '1' },
     },
   })
-  const pace = values.quick ? quick : full
-  const rounds = values.rounds === undefined ? pace.rounds : Number(values.rounds)
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds: ${values.rounds} is not a count`)
+  const pace = paceOf(values, full, quick)
   const pattern = new RegExp(values.only ?? '')
   const asked = contenders.filter(({ name, group }) => pattern.test(name) || pattern.test(group))
   if (asked.length === 0)
@@ -48,7 +47,7 @@ export async function main(args) {
 
   /** @type {Measured[]} */
   const all = []
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < pace.rounds; round++) {
     for (const contender of round % 2 === 0 ? asked : asked.toReversed()) {
       const sizes = contender.group === 'file' ? [...pace.moreForFiles, ...pace.entries] : pace.entries
       for (const entries of sizes) {
