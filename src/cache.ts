@@ -2,8 +2,10 @@
 // hit by itself, and hands everything else to the coordinator.
 
 import type { BulkLoader } from './coordinator/batch.ts'
-import type { Coordinator, Undelivered } from './coordinator/coordinator.ts'
+import type { Coordinator } from './coordinator/coordinator.ts'
+import type { Undelivered } from './coordinator/delivery.ts'
 import type { Loader } from './coordinator/loading.ts'
+import type { Reads } from './coordinator/reads.ts'
 import { placesIn } from './coordinator/session.ts'
 import { describe } from './duration.ts'
 import { type Key, type KeyScope, type KeyVersion, keyScope } from './key.ts'
@@ -147,6 +149,8 @@ const SETS_AT_ONCE = 64
  */
 export class Cache<V = unknown> {
   readonly #coordinator: Coordinator
+  /** The coordinator's own; kept at hand for hits. */
+  readonly #reads: Reads
   readonly #events: Events
   readonly #scope: KeyScope
   readonly #prefix: string
@@ -160,6 +164,7 @@ export class Cache<V = unknown> {
   /** @internal Use `createCache`. */
   constructor(parts: CacheParts) {
     this.#coordinator = parts.coordinator
+    this.#reads = parts.coordinator.reads
     this.#events = parts.events
     this.#scope = parts.scope
     this.#prefix = parts.prefix
@@ -191,9 +196,9 @@ export class Cache<V = unknown> {
     try {
       const scope = options === undefined ? this.#scope : this.#scopeOf(options)
       const skip = options === undefined ? undefined : this.#skipOf(key, scope, options)
-      const value = skip === 'copies' ? undefined : this.#coordinator.hit(key, scope, true)
+      const value = skip === 'copies' ? undefined : this.#reads.hit(key, scope, true)
       if (value !== undefined) return Promise.resolve(value as T)
-      return this.#coordinator.get(key, scope, skip) as Promise<T | undefined>
+      return this.#reads.get(key, scope, skip) as Promise<T | undefined>
     } catch (error) {
       return Promise.reject(error)
     }
@@ -218,11 +223,11 @@ export class Cache<V = unknown> {
     try {
       const scope = options === undefined ? this.#scope : this.#scopeOf(options)
       const passes = options !== undefined && (options.forceFresh === true || options.skip === 'copies')
-      const value = passes ? undefined : this.#coordinator.hit(key, scope, false)
+      const value = passes ? undefined : this.#reads.hit(key, scope, false)
       if (value !== undefined) return Promise.resolve(value as T)
       if (typeof load !== 'function') throw new TypeError(`load: ${describe(load)} is not a function`)
       const call = resolveCall(this.#defaults, options)
-      return this.#coordinator.getOrSet(key, scope, load as Loader<unknown>, call) as Promise<T>
+      return this.#reads.getOrSet(key, scope, load as Loader<unknown>, call) as Promise<T>
     } catch (error) {
       return Promise.reject(error)
     }
@@ -239,7 +244,7 @@ export class Cache<V = unknown> {
    */
   async set(key: Key, value: V, options?: CallOptions): Promise<boolean> {
     const call = resolveCall(this.#defaults, options)
-    return this.#coordinator.set(key, this.#scopeOf(options), value, call)
+    return this.#coordinator.mutations.set(key, this.#scopeOf(options), value, call)
   }
 
   /**
@@ -250,7 +255,7 @@ export class Cache<V = unknown> {
    *   next read of the key tries again.
    */
   async delete(key: Key, options?: KeyOptions): Promise<boolean> {
-    return this.#coordinator.delete(key, this.#scopeOf(options))
+    return this.#coordinator.mutations.delete(key, this.#scopeOf(options))
   }
 
   /**
@@ -263,7 +268,7 @@ export class Cache<V = unknown> {
    */
   async add(key: Key, value: V, options?: CallOptions): Promise<boolean> {
     const call = resolveCall(this.#defaults, options)
-    return this.#coordinator.add(key, this.#scopeOf(options), value, call)
+    return this.#coordinator.decisions.add(key, this.#scopeOf(options), value, call)
   }
 
   /**
@@ -273,7 +278,7 @@ export class Cache<V = unknown> {
    */
   async touch(key: Key, options?: CallOptions): Promise<boolean> {
     const call = resolveCall(this.#defaults, options)
-    return this.#coordinator.touch(key, this.#scopeOf(options), call)
+    return this.#coordinator.decisions.touch(key, this.#scopeOf(options), call)
   }
 
   /**
@@ -286,7 +291,7 @@ export class Cache<V = unknown> {
    */
   async incr(key: Key, delta: number = 1, options?: KeyOptions): Promise<number> {
     checkDelta(delta)
-    return this.#coordinator.increment(key, this.#scopeOf(options), delta)
+    return this.#coordinator.decisions.increment(key, this.#scopeOf(options), delta)
   }
 
   /** As `incr`, with `-delta`. It may fall below zero. */
@@ -308,7 +313,7 @@ export class Cache<V = unknown> {
     const scope = this.#scopeOf(options)
     const version = wholeVersion(options?.version ?? this.#version)
     if (delta === 0) throw new RangeError('delta: 0 would leave the entry where it is')
-    await this.#coordinator.move(key, scope, this.#scopeOf({ version: version + delta }))
+    await this.#coordinator.decisions.move(key, scope, this.#scopeOf({ version: version + delta }))
     return version + delta
   }
 
@@ -324,13 +329,13 @@ export class Cache<V = unknown> {
    * @returns `null` for ever, `undefined` when there is no fresh entry.
    */
   async ttl(key: Key, options?: KeyOptions): Promise<number | null | undefined> {
-    const freshMs = await this.#coordinator.freshMs(key, this.#scopeOf(options))
+    const freshMs = await this.#reads.freshMs(key, this.#scopeOf(options))
     return freshMs === Number.POSITIVE_INFINITY ? null : freshMs
   }
 
   /** Returns the fresh value for `key` and removes it; of several who pull at most one gets it. `undefined` without. */
   async pull<T extends V = V>(key: Key, options?: KeyOptions): Promise<T | undefined> {
-    return this.#coordinator.take(key, this.#scopeOf(options)) as Promise<T | undefined>
+    return this.#coordinator.decisions.take(key, this.#scopeOf(options)) as Promise<T | undefined>
   }
 
   /**
@@ -340,7 +345,7 @@ export class Cache<V = unknown> {
    * @returns Whether there was a fresh entry.
    */
   async expire(key: Key, options?: KeyOptions): Promise<boolean> {
-    return this.#coordinator.expire(key, this.#scopeOf(options))
+    return this.#coordinator.decisions.expire(key, this.#scopeOf(options))
   }
 
   /** Whether `get` would find a value; costs as much. */
@@ -357,7 +362,7 @@ export class Cache<V = unknown> {
     const all = [...keys]
     const scope = this.#scopeOf(options)
     const skip = options === undefined ? undefined : this.#skipOf(all, scope, options)
-    return this.#coordinator.getMany(all, scope, skip) as Promise<Map<Key, T>>
+    return this.#reads.getMany(all, scope, skip) as Promise<Map<Key, T>>
   }
 
   /**
@@ -379,7 +384,7 @@ export class Cache<V = unknown> {
     if (typeof load !== 'function') throw new TypeError(`load: ${describe(load)} is not a function`)
     const call = resolveCall(this.#defaults, options)
     const scope = this.#scopeOf(options)
-    const outcome = await this.#coordinator.getOrSetMany([...keys], scope, load, call)
+    const outcome = await this.#reads.getOrSetMany([...keys], scope, load, call)
     return outcome as { values: Map<Key, T>; failed: Map<Key, unknown> }
   }
 
@@ -394,13 +399,13 @@ export class Cache<V = unknown> {
     const call = resolveCall(this.#defaults, options)
     const scope = this.#scopeOf(options)
     const pairs = [...new Map(entries)]
-    for (const [key, value] of pairs) this.#coordinator.check(key, scope, value, call)
+    for (const [key, value] of pairs) this.#coordinator.subjects.ofWrite(key, scope, value, call)
     const failed: Key[] = []
     // In portions, since each mutation has its deadline from the moment it is called.
     for (let at = 0; at < pairs.length; at += SETS_AT_ONCE) {
       const portion = pairs.slice(at, at + SETS_AT_ONCE)
       const outcomes = await Promise.allSettled(
-        portion.map(([key, value]) => this.#coordinator.set(key, scope, value, call)),
+        portion.map(([key, value]) => this.#coordinator.mutations.set(key, scope, value, call)),
       )
       for (const [turn, [key]] of portion.entries()) {
         if (outcomes[turn]?.status === 'rejected') failed.push(key)
@@ -444,7 +449,7 @@ export class Cache<V = unknown> {
    * @throws CacheError `CACHE_TIER_FAILED` when the authority did not take it; L1 is empty all the same.
    */
   async clear(): Promise<void> {
-    return this.#coordinator.clear()
+    return this.#coordinator.clearing.clear()
   }
 
   /**
@@ -457,7 +462,7 @@ export class Cache<V = unknown> {
    *   next read below L1 tries again.
    */
   async expireTags(tags: Iterable<string>): Promise<void> {
-    return this.#coordinator.invalidateTagged(namedTags(tags), 'expire')
+    return this.#coordinator.clearing.invalidateTagged(namedTags(tags), 'expire')
   }
 
   /**
@@ -469,7 +474,7 @@ export class Cache<V = unknown> {
    *   next read below L1 tries again.
    */
   async deleteTags(tags: Iterable<string>): Promise<void> {
-    return this.#coordinator.invalidateTagged(namedTags(tags), 'delete')
+    return this.#coordinator.clearing.invalidateTagged(namedTags(tags), 'delete')
   }
 
   /**
@@ -535,11 +540,11 @@ export class Cache<V = unknown> {
     const places = placesIn(atLeast)
     if (checked === 'tiers') throw new TypeError("atLeast: with skip: 'tiers' nobody could be asked for it")
     const all = typeof keys === 'object' ? keys : [keys]
-    return all.some((key) => this.#coordinator.isBehind(key, scope, places)) ? 'copies' : checked
+    return all.some((key) => this.#reads.isBehind(key, scope, places)) ? 'copies' : checked
   }
 
   #hit(key: Key, options: KeyOptions | undefined): unknown {
-    return this.#coordinator.hit(key, this.#scopeOf(options), true)
+    return this.#reads.hit(key, this.#scopeOf(options), true)
   }
 
   #scopeOf(options: KeyOptions | undefined): KeyScope {

@@ -335,7 +335,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     health: (): CacheHealth => ({
       closed: coordinator.isClosed,
       advice,
-      outbox: coordinator.waiting,
+      outbox: coordinator.delivery.waiting,
       copiesTrusted: coordinator.inbound?.isConnected ?? true,
       authority: authority && {
         name: authority.name,

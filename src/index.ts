@@ -6,7 +6,7 @@ export type { Cache, CacheHealth, CacheStats, KeyOptions, L1View, ReadOptions, T
 export type { Clock, Timer } from './clock.ts'
 export type { Codec } from './codecs/codec.ts'
 export type { BulkLoader, BulkLoaderContext } from './coordinator/batch.ts'
-export type { Undelivered } from './coordinator/coordinator.ts'
+export type { Undelivered } from './coordinator/delivery.ts'
 export type { Loader, LoaderContext } from './coordinator/loading.ts'
 export type { EvictionPolicy } from './core/policies.ts'
 export { type CacheL1Options, type CacheOptions, createCache } from './create-cache.ts'

@@ -278,6 +278,20 @@ export function checkTags(value: unknown): readonly string[] {
   return tags as readonly string[]
 }
 
+/**
+ * The times of what a call stores.
+ *
+ * @throws TypeError when neither the cache nor the call named a ttl.
+ */
+export function lifetimeOf(call: ResolvedCall): Lifetime {
+  if (call.lifetime === undefined) {
+    throw new TypeError(
+      "ttl: neither the cache nor this call names one; give createCache or the call a ttl such as '5m', or null for entries that never expire",
+    )
+  }
+  return call.lifetime
+}
+
 /** The defaults of a cache, from its own options. */
 export function resolveDefaults(options: LifetimeOptions & LoadLimits): ResolvedCall {
   const { failureThrottle, jitter, loadTimeout, refreshAhead } = options

@@ -4,7 +4,7 @@
 import type { Lifetime } from '../entry.ts'
 import { notFound, sumOf } from './conditions.ts'
 import { type Copies, type HeldValue, marked, type Note } from './copies.ts'
-import type { Subject } from './filling.ts'
+import type { Subject } from './subject.ts'
 
 /** Conditional mutations of L1 alone. */
 export class Alone {

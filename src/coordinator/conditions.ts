@@ -12,7 +12,7 @@ import { CacheError } from '../errors.ts'
 import type { Key } from '../key.ts'
 import type { Mutation } from '../tiers/ledger.ts'
 import { DIGITS_AT, encodeEntry, encodeEnvelope, isStoredInteger } from './envelope.ts'
-import type { Subject } from './filling.ts'
+import type { Subject } from './subject.ts'
 import type { Tagged } from './tags.ts'
 import type { Found, Outcome, TierStack } from './tier-stack.ts'
 

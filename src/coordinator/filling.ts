@@ -21,15 +21,9 @@ import { LoadSlots } from './load-slots.ts'
 import { type Loaded, type Loader, runLoader } from './loading.ts'
 import type { Fence, Marks, Turn } from './marks.ts'
 import { noteOf } from './renewal.ts'
+import type { Subject } from './subject.ts'
 import type { Tagged, Tags } from './tags.ts'
 import type { Found, Reading, TierStack } from './tier-stack.ts'
-
-/** One entry that a caller named: the forms its key takes. */
-export interface Subject {
-  readonly key: Key
-  readonly l1Key: Key
-  readonly stored: string
-}
 
 /** A look below L1 for one key, by whoever begins it. */
 export interface Search {

@@ -6,13 +6,13 @@
 // doubts.ts.
 
 import type { Key } from '../key.ts'
-import type { Subject } from './filling.ts'
-import type { Following } from './tier-stack.ts'
+import type { Subject } from './subject.ts'
+import type { KeyFollowing } from './tier-stack.ts'
 
 /** A mutation that waits. */
 export interface Queued {
   readonly subject: Subject
-  readonly mutation: Extract<Following, { key: string }>
+  readonly mutation: KeyFollowing
   /** Number of the mutation: heard of after all, it need not be said again. */
   readonly serial: number
   /** When it was called, by the clock: a set's life goes on while it waits. */

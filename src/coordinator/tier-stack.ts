@@ -65,6 +65,9 @@ export interface Reading {
 /** What copies are told of a mutation. */
 export type Following = Extract<Mutation, { op: 'set' | 'delete' | 'clear' }>
 
+/** Of those, the ones about one key. */
+export type KeyFollowing = Extract<Following, { key: string }>
+
 /** What became of a mutation; without a stamp where nobody orders. */
 export type Outcome = Omit<Committed, 'stamp'> & { readonly stamp: Stamp | undefined }
 

@@ -19,9 +19,9 @@
  * @property {string} to
  */
 
-const coordinator = 'coordinator/coordinator.ts'
 const copies = 'coordinator/copies.ts'
 const filling = 'coordinator/filling.ts'
+const hearing = 'coordinator/hearing.ts'
 const inbound = 'coordinator/inbound.ts'
 const invalidations = 'coordinator/invalidations.ts'
 const marks = 'coordinator/marks.ts'
@@ -98,13 +98,13 @@ export const mutants = [
   },
   {
     name: 'a message overtakes no load',
-    file: coordinator,
-    from: 'this.#overtake(stored)\n      // What others did',
+    file: hearing,
+    from: 'this.#ongoing.overtake(stored)\n      // What others did',
     to: '// What others did',
   },
   {
     name: 'another process’s clear is not heard',
-    file: coordinator,
+    file: hearing,
     from: 'if (isNews) this.suspect(stamp)\n    else this.#copies.suspect(stamp)',
     to: 'if (!isNews) this.#copies.suspect(stamp)',
   },
@@ -170,9 +170,9 @@ export const mutants = [
   },
   {
     name: 'a load from before a mutation is joined',
-    file: coordinator,
-    from: 'const serial = ++this.#serial\n    this.#flights.forget(stored)\n    this.#reads.forget(stored)',
-    to: 'const serial = ++this.#serial',
+    file: 'coordinator/mutations.ts',
+    from: 'const serial = this.#commits.next()\n    this.#ongoing.forget(stored)',
+    to: 'const serial = this.#commits.next()',
   },
   {
     name: 'the authority’s fence does not look at clears',
@@ -212,13 +212,13 @@ export const mutants = [
   },
   {
     name: 'what has become stale on the way is given out as fresh',
-    file: coordinator,
+    file: 'coordinator/reads.ts',
     from: 'return view !== undefined && view.freshUntil > this.#clock.now()',
     to: 'return view !== undefined',
   },
   {
     name: 'what was read is not news',
-    file: coordinator,
+    file: hearing,
     from: 'if (heard?.epoch === stamp.epoch && isAtOrAfter(heard, stamp)) return false',
     to: 'if (stamp.epoch > 0) return false',
   },
@@ -236,8 +236,8 @@ export const mutants = [
   },
   {
     name: 'nobody joins a load',
-    file: coordinator,
-    from: 'const joined = passesCopies(call) ? undefined : this.#flights.joinable(subject.stored, call.loadTimeoutMs)',
+    file: 'coordinator/searches.ts',
+    from: 'const joined = passesCopies(call)\n      ? undefined\n      : this.#ongoing.searches.joinable(subject.stored, call.loadTimeoutMs)',
     to: 'const joined = undefined',
   },
   {

@@ -1,0 +1,144 @@
+// Who waits for a search, and for how long: who joins one that is under way, who has waited enough and goes on with a
+// stale value, who gets one because the search failed, and what is searched for behind an answer. What a search does is
+// in filling.ts.
+
+import type { Clock } from '../clock.ts'
+import type { Key } from '../key.ts'
+import type { Events, Level } from '../metrics/events.ts'
+import type { ResolvedCall } from '../options.ts'
+import { type Filling, type Flown, type Search, type SearchNote, serves } from './filling.ts'
+import type { Life } from './life.ts'
+import { timeoutOf } from './loading.ts'
+import type { Ongoing } from './ongoing.ts'
+import type { Flight } from './single-flight.ts'
+import { LATE, within } from './waiting.ts'
+
+/** What searches work with. */
+export interface SearchesParts {
+  readonly filling: Filling
+  readonly ongoing: Ongoing
+  readonly life: Life
+  readonly clock: Clock
+  readonly events: Events
+}
+
+/** The searches of one cache. */
+export class Searches {
+  readonly #filling: Filling
+  readonly #ongoing: Ongoing
+  readonly #life: Life
+  readonly #clock: Clock
+  readonly #events: Events
+
+  constructor(parts: SearchesParts) {
+    this.#filling = parts.filling
+    this.#ongoing = parts.ongoing
+    this.#life = parts.life
+    this.#clock = parts.clock
+    this.#events = parts.events
+  }
+
+  /** Finds or loads a value below L1, alone or with those who ask for it already. */
+  async find(search: Search): Promise<unknown> {
+    const { call, held, subject } = search
+    const joined = passesCopies(call)
+      ? undefined
+      : this.#ongoing.searches.joinable(subject.stored, call.loadTimeoutMs)
+    const flight = joined ?? this.#fly(search)
+    try {
+      const flown = await this.#arrival(flight, search, joined !== undefined)
+      if (flown.refresh !== undefined) this.refresh(search, flown.refresh.leastFreshMs)
+      return flown.value
+    } catch (error) {
+      const stale = this.#standIn(flight, call)
+      if (stale !== undefined) return this.#serve(subject.key, stale)
+      // Nothing was read, as the cache or the tiers were in the way.
+      if (flight.note.stale === undefined && held !== undefined && serves(held.staleForMs, call)) {
+        return this.#serve(subject.key, { value: held.value, level: 'l1' })
+      }
+      if (call.fallback !== undefined) return call.fallback
+      throw error
+    }
+  }
+
+  /** What a flight brings, or the stale value when this caller has waited long enough. */
+  async #arrival(flight: Flight<SearchNote>, { call, subject }: Search, isJoined: boolean): Promise<Flown> {
+    const outcome = flight.outcome as Promise<Flown>
+    const limitMs = isJoined ? call.loadTimeoutMs : Number.POSITIVE_INFINITY
+    const beganAt = this.#clock.now()
+    if (call.softLoadTimeoutMs < limitMs) {
+      const early = await within(outcome, call.softLoadTimeoutMs, this.#clock)
+      if (early !== LATE) return early
+      await flight.note.isRead
+      const stale = this.#standIn(flight, call)
+      if (stale !== undefined) {
+        this.#life.goesOn(outcome)
+        const waitedMs = this.#clock.now() - beganAt
+        if (this.#events.hears('load.outwaited')) {
+          this.#events.tell('load.outwaited', { key: subject.key, waitedMs })
+        }
+        return { value: this.#serve(subject.key, stale), refresh: undefined }
+      }
+    }
+    const flown = await within(outcome, limitMs - (this.#clock.now() - beganAt), this.#clock)
+    if (flown !== LATE) return flown
+    throw timeoutOf(subject.key, `a load that another caller began was waited for ${limitMs} ms`)
+  }
+
+  /** The stale value that a flight found, if it may stand in for what is being loaded. */
+  #standIn({ note: { stale } }: Flight<SearchNote>, call: ResolvedCall): SearchNote['stale'] {
+    return stale !== undefined && serves(this.#clock.now() - stale.since, call) ? stale : undefined
+  }
+
+  #serve(key: Key, stale: { readonly value: unknown; readonly level: Level }): unknown {
+    this.#filling.servedStale(key, stale.level)
+    return stale.value
+  }
+
+  /** Starts a search that later callers join. */
+  #fly(search: Search): Flight<SearchNote> {
+    const { stored } = search.subject
+    // Whatever is being loaded already began earlier: it must not end up over what is loaded now.
+    if (search.call.isForced) this.#ongoing.marks.supersede(stored)
+    return this.#ongoing.searches.start(stored, searchNote(), (note) => this.#filling.fill(search, note))
+  }
+
+  /**
+   * Loads behind an answer, unless a tier has something that is fresh for longer than `leastFreshMs`. A failure is an
+   * event; the value goes on until its time is over.
+   */
+  refresh(search: Search, leastFreshMs: number): void {
+    const { key, stored } = search.subject
+    if (
+      this.#life.isClosed ||
+      this.#ongoing.searches.has(stored) ||
+      this.#ongoing.failures.get(stored) !== undefined
+    )
+      return
+    if (this.#events.hears('refresh.started')) {
+      const reason = leastFreshMs === 0 ? 'stale' : 'ahead'
+      this.#events.tell('refresh.started', { key, reason })
+    }
+    // The one value that must not come out of a refresh is the stale one, for whatever reason.
+    const call: ResolvedCall = {
+      ...search.call,
+      staleWhileRevalidateMs: 0,
+      staleIfErrorMs: 0,
+      fallback: undefined,
+    }
+    this.#life.goesOn(this.#fly({ ...search, call, leastFreshMs }).outcome)
+  }
+}
+
+/** Whether a caller wants nothing that this process holds already, be it a value or a load under way. */
+export function passesCopies(call: ResolvedCall): boolean {
+  return call.isForced || call.skip === 'copies'
+}
+
+function searchNote(): SearchNote {
+  let readRan = (): void => {}
+  const isRead = new Promise<void>((resolve) => {
+    readRan = resolve
+  })
+  return { stale: undefined, isRead, readRan: () => readRan() }
+}
