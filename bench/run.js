@@ -15,6 +15,7 @@ const here = fileURLToPath(new URL('.', import.meta.url))
 
 /** @type {Record<string, () => Promise<{ main: (args: string[]) => Promise<void> }>>} */
 const benches = {
+  cache: () => import('./cache/cache.js'),
   'hit-ratio': () => import('./hit-ratio/hit-ratio.js'),
   http: () => import('./http/http.js'),
   l1: () => import('./l1/l1.js'),

@@ -5,10 +5,11 @@
  */
 import { createHash } from 'node:crypto'
 import { randomFrom } from '../workloads/random.js'
+import { timed, together } from '../workloads/timed.js'
 import { contenders } from './contenders.js'
 
 /** @typedef {{ contender: string, entries: number, measureMs: number, seed: string, folder: string, port: number }} Order */
-/** @typedef {{ operation: 'read' | 'write', callers: number, operations: number, wallNs: number, cpuNs: number }} Figure */
+/** @typedef {import('../workloads/timed.js').Cost & { operation: 'read' | 'write', callers: number }} Figure */
 
 const VALUE_BYTES = 1_024
 const CALLERS = [1, 64]
@@ -52,28 +53,5 @@ process.exit()
  */
 async function measure(operation, callers, run) {
   for (let at = 0; at < 100; at++) await run()
-  let operations = 0
-  const startedAt = process.hrtime.bigint()
-  const cpu = process.cpuUsage()
-  const until = startedAt + BigInt(order.measureMs) * 1_000_000n
-  await together(callers, async () => {
-    do {
-      // The clock costs as much as the fastest read, so it is asked once for several.
-      for (let at = 0; at < 16; at++) await run()
-      operations += 16
-      // Stores that answer at once would otherwise keep the others from their turn.
-      await new Promise((resolve) => setImmediate(resolve))
-    } while (process.hrtime.bigint() < until)
-  })
-  const wallNs = Number(process.hrtime.bigint() - startedAt) / operations
-  const { user, system } = process.cpuUsage(cpu)
-  return { operation, callers, operations, wallNs, cpuNs: ((user + system) * 1_000) / operations }
-}
-
-/**
- * @param {number} callers
- * @param {() => Promise<unknown>} run
- */
-function together(callers, run) {
-  return Promise.all(Array.from({ length: callers }, run))
+  return { operation, callers, ...(await timed({ callers, measureMs: order.measureMs, batch: 16 }, run)) }
 }
