@@ -1,6 +1,7 @@
 // What a user holds. No policy of its own: it turns a call into key, scope and resolved options, answers a
 // hit by itself, and hands everything else to the coordinator.
 
+import type { Clock } from './clock.ts'
 import type { BulkLoader } from './coordinator/batch.ts'
 import type { Coordinator } from './coordinator/coordinator.ts'
 import type { Undelivered } from './coordinator/delivery.ts'
@@ -8,7 +9,7 @@ import type { Loader } from './coordinator/loading.ts'
 import type { Reads } from './coordinator/reads.ts'
 import { placesIn } from './coordinator/session.ts'
 import { describe } from './duration.ts'
-import { type Key, type KeyScope, type KeyVersion, keyScope } from './key.ts'
+import { type Key, type KeyScope, type KeyVersion, namespaceScope, withVersion } from './key.ts'
 import type { L1Stats } from './l1/l1.ts'
 import { invalidateAround, type WrapOptions, type Wrapped, wrap } from './memoize.ts'
 import type { CacheEventName, CacheEvents, Events } from './metrics/events.ts'
@@ -17,7 +18,10 @@ import {
   checkNames,
   checkSkip,
   checkTags,
+  type LifetimeOptions,
+  type LoadLimits,
   type LoadOptions,
+  lifetimeOptionNames,
   type ResolvedCall,
   resolveCall,
   type Skip,
@@ -51,6 +55,30 @@ export interface ReadOptions extends KeyOptions {
    * @defaultValue none
    */
   atLeast?: string
+}
+
+/** An entry, as `getEntry` finds it. */
+export interface CacheEntry<V> {
+  readonly value: V
+  /** Where it was found: `'l1'`, or the name of a tier. */
+  readonly level: string
+  /** Whether its ttl is over. */
+  readonly isStale: boolean
+  /** For how long it is fresh yet; `0` when it is stale, `null` for ever. */
+  readonly freshForMs: number | null
+  /** For how long it is kept yet, for the stale windows as well; `null` for ever. */
+  readonly usableForMs: number | null
+  readonly tags: readonly string[]
+}
+
+/** What `namespace` may say differently from its cache. */
+export interface NamespaceOptions extends LifetimeOptions, LoadLimits {
+  /**
+   * The key version of calls that name none.
+   *
+   * @defaultValue the cache's
+   */
+  version?: KeyVersion
 }
 
 /** The first level of a cache, synchronously and for reading only. */
@@ -129,8 +157,8 @@ export interface CacheHealth {
 export interface CacheParts {
   readonly coordinator: Coordinator
   readonly events: Events
+  readonly clock: Clock
   readonly scope: KeyScope
-  readonly prefix: string
   readonly version: KeyVersion
   readonly defaults: ResolvedCall
   readonly l1: { readonly size: number; readonly bytes: number; stats(): L1Stats } | undefined
@@ -138,7 +166,8 @@ export interface CacheParts {
   health(): CacheHealth
 }
 
-const SETS_AT_ONCE = 64
+const MUTATIONS_AT_ONCE = 64
+const namespaceOptionNames = [...lifetimeOptionNames, 'version']
 
 /**
  * A cache of several levels.
@@ -153,7 +182,6 @@ export class Cache<V = unknown> {
   readonly #reads: Reads
   readonly #events: Events
   readonly #scope: KeyScope
-  readonly #prefix: string
   readonly #version: KeyVersion
   readonly #defaults: ResolvedCall
   readonly #parts: CacheParts
@@ -167,7 +195,6 @@ export class Cache<V = unknown> {
     this.#reads = parts.coordinator.reads
     this.#events = parts.events
     this.#scope = parts.scope
-    this.#prefix = parts.prefix
     this.#version = parts.version
     this.#defaults = parts.defaults
     this.#parts = parts
@@ -348,6 +375,29 @@ export class Cache<V = unknown> {
     return this.#coordinator.decisions.expire(key, this.#scopeOf(options))
   }
 
+  /**
+   * The entry of `key` and what is known of it, in the nearest level that has it; also one that is stale, which only
+   * `getOrSet` would use. Counts as no use where L1 answers.
+   *
+   * @returns `undefined` when no level has it.
+   */
+  async getEntry<T extends V = V>(key: Key, options?: KeyOptions): Promise<CacheEntry<T> | undefined> {
+    const view = await this.#reads.entry(key, this.#scopeOf(options))
+    if (view === undefined) return undefined
+    const now = this.#parts.clock.now()
+    const { freshUntil, level, tagged, usableUntil, value } = view
+    const leftMs = (until: number): number | null =>
+      until === Number.POSITIVE_INFINITY ? null : Math.max(until - now, 0)
+    return {
+      value: value as T,
+      level,
+      isStale: freshUntil <= now,
+      freshForMs: leftMs(freshUntil),
+      usableForMs: leftMs(usableUntil),
+      tags: tagged?.tags ?? [],
+    }
+  }
+
   /** Whether `get` would find a value; costs as much. */
   async has(key: Key, options?: ReadOptions): Promise<boolean> {
     return (await this.get(key, options)) !== undefined
@@ -400,18 +450,25 @@ export class Cache<V = unknown> {
     const scope = this.#scopeOf(options)
     const pairs = [...new Map(entries)]
     for (const [key, value] of pairs) this.#coordinator.subjects.ofWrite(key, scope, value, call)
-    const failed: Key[] = []
-    // In portions, since each mutation has its deadline from the moment it is called.
-    for (let at = 0; at < pairs.length; at += SETS_AT_ONCE) {
-      const portion = pairs.slice(at, at + SETS_AT_ONCE)
-      const outcomes = await Promise.allSettled(
-        portion.map(([key, value]) => this.#coordinator.mutations.set(key, scope, value, call)),
-      )
-      for (const [turn, [key]] of portion.entries()) {
-        if (outcomes[turn]?.status === 'rejected') failed.push(key)
-      }
-    }
-    return { failed }
+    const { failed } = await inPortions(pairs, ([key, value]) =>
+      this.#coordinator.mutations.set(key, scope, value, call),
+    )
+    return { failed: failed.map(([key]) => key) }
+  }
+
+  /**
+   * Removes many keys, each as `delete` does.
+   *
+   * @param keys - Any iterable; a key that comes twice is removed once.
+   * @returns How many were there, and the keys that could not be removed at the authority; those are gone here.
+   * @throws TypeError or RangeError when a key can be none; then nothing was removed.
+   */
+  async deleteMany(keys: Iterable<Key>, options?: KeyOptions): Promise<{ deleted: number; failed: Key[] }> {
+    const scope = this.#scopeOf(options)
+    const all = [...new Set(keys)]
+    for (const key of all) this.#coordinator.subjects.of(key, scope)
+    const { failed, results } = await inPortions(all, (key) => this.#coordinator.mutations.delete(key, scope))
+    return { deleted: results.filter((existed) => existed).length, failed }
   }
 
   /**
@@ -449,7 +506,30 @@ export class Cache<V = unknown> {
    * @throws CacheError `CACHE_TIER_FAILED` when the authority did not take it; L1 is empty all the same.
    */
   async clear(): Promise<void> {
-    return this.#coordinator.clearing.clear()
+    return this.#coordinator.clearing.clear(this.#scope.prefix)
+  }
+
+  /**
+   * A part of this cache with keys of its own: the same key in two namespaces is two entries, and `clear` of a namespace
+   * removes its entries, those of namespaces within it, and no others. What it is made of is shared: L1 and its bounds,
+   * tiers, bus, tags, events, counts. To close it is to close the cache.
+   *
+   * @param name - Any text but `''`. Two namespaces of the same name are the same one.
+   * @param options - Defaults of its calls in place of this cache's.
+   * @example
+   * const users = cache.namespace('users', { ttl: '1h' })
+   * await users.set('7', user)
+   * await users.clear()
+   */
+  namespace<T extends V = V>(name: string, options: NamespaceOptions = {}): Cache<T> {
+    checkNames(options, namespaceOptionNames, 'namespace')
+    const { version = this.#version, ...call } = options
+    return new Cache<T>({
+      ...this.#parts,
+      scope: namespaceScope(this.#scope, name, version),
+      version,
+      defaults: resolveCall(this.#defaults, call),
+    })
   }
 
   /**
@@ -552,9 +632,27 @@ export class Cache<V = unknown> {
     if (typeof options !== 'object' || options === null) checkNames(options, ['version'], 'options')
     if (options.version === undefined) return this.#scope
     // L1 knows the entries of the cache's own version by their bare keys, so that version must be this very scope.
-    const scope = keyScope(this.#prefix, options.version)
+    const scope = withVersion(this.#scope, options.version)
     return scope.text === this.#scope.text ? this.#scope : scope
   }
+}
+
+/** Calls `mutate` for each, in portions, since each mutation has its deadline from the moment it is called. */
+async function inPortions<E, R>(
+  all: readonly E[],
+  mutate: (each: E) => Promise<R>,
+): Promise<{ results: R[]; failed: E[] }> {
+  const results: R[] = []
+  const failed: E[] = []
+  for (let at = 0; at < all.length; at += MUTATIONS_AT_ONCE) {
+    const portion = all.slice(at, at + MUTATIONS_AT_ONCE)
+    const outcomes = await Promise.allSettled(portion.map(mutate))
+    for (const [turn, outcome] of outcomes.entries()) {
+      if (outcome.status === 'fulfilled') results.push(outcome.value)
+      else failed.push(portion[turn] as E)
+    }
+  }
+  return { results, failed }
 }
 
 function checkDelta(delta: unknown): asserts delta is number {

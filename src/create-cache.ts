@@ -254,7 +254,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     guard: new Guard(tier.name, clock, events, limits),
     hits: 0,
     misses: 0,
-    uncleared: undefined,
+    uncleared: new Set<string>(),
   }))
   const authorityGuard =
     authority?.depth === undefined
@@ -320,8 +320,8 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
   return new Cache<V>({
     coordinator,
     events,
+    clock,
     scope,
-    prefix,
     version: options.version ?? 1,
     defaults,
     l1,

@@ -2,7 +2,17 @@
 // importing the root reaches no `node:` module and no client library.
 
 export type { Bus, BusListener } from './bus/bus.ts'
-export type { Cache, CacheHealth, CacheStats, KeyOptions, L1View, ReadOptions, TierStats } from './cache.ts'
+export type {
+  Cache,
+  CacheEntry,
+  CacheHealth,
+  CacheStats,
+  KeyOptions,
+  L1View,
+  NamespaceOptions,
+  ReadOptions,
+  TierStats,
+} from './cache.ts'
 export type { Clock, Timer } from './clock.ts'
 export type { Codec } from './codecs/codec.ts'
 export type { BulkLoader, BulkLoaderContext } from './coordinator/batch.ts'

@@ -5,9 +5,12 @@
 // Unicode, since every tier turns it into UTF-8, where all lone surrogates would become the same three
 // bytes. Both are ensured by escapes that ordinary keys never need:
 //
-//   in the prefix   %  :  #         as %25 %3A %23
+//   in the prefix   %  :  #         as %25 %3A %23; so in the name of a namespace
 //   in the key      a lone surrogate, and the mark U+FDD0 itself, as U+FDD0 and four hexadecimal digits
 //                   (U+FDD0 is a noncharacter: no text uses it)
+//
+// Within a namespace a stored key is `prefix:@name:version:key`, and so on for one in another: no version begins with
+// `@`, and each part ends with its colon, so what begins with `prefix:@users:` is in `users` and in nothing else.
 //
 // L1 needs neither, as it compares UTF-16 units: there a key of the cache's own version is itself, so a
 // hit builds no string. Keys of other versions, and the rare key that begins with NUL, are NUL and the
@@ -43,6 +46,15 @@ const unsafe = /[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]|\ufdd0/g
  */
 export function keyScope(prefix: string, version: KeyVersion): KeyScope {
   if (typeof prefix !== 'string') throw new TypeError(`prefix: ${describe(prefix)} is not a string`)
+  return withVersion({ prefix: `${escapePart(prefix)}:` }, version)
+}
+
+/**
+ * The scope of another version.
+ *
+ * @throws TypeError or RangeError naming the option.
+ */
+export function withVersion({ prefix }: Pick<KeyScope, 'prefix'>, version: KeyVersion): KeyScope {
   const versionText = typeof version === 'number' ? String(version) : version
   if (
     typeof version === 'number'
@@ -56,10 +68,18 @@ export function keyScope(prefix: string, version: KeyVersion): KeyScope {
       `version: ${describe(version)} may have 1 to 32 characters, each a letter, a digit, a dot, a hyphen or an underscore`,
     )
   }
-  const escaped = escapeUnsafe(
-    prefix.replace(/[%:#]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`),
-  )
-  return { prefix: `${escaped}:`, text: `${escaped}:${versionText}` }
+  return { prefix, text: `${prefix}${versionText}` }
+}
+
+/**
+ * The scope of a namespace within a scope.
+ *
+ * @throws TypeError when `name` can be no name.
+ */
+export function namespaceScope({ prefix }: KeyScope, name: string, version: KeyVersion): KeyScope {
+  if (typeof name !== 'string' || name === '')
+    throw new TypeError(`namespace: ${describe(name)} is not a string with at least one character`)
+  return withVersion({ prefix: `${prefix}@${escapePart(name)}:` }, version)
 }
 
 /**
@@ -123,12 +143,17 @@ export function l1KeyOfStored(own: KeyScope, stored: string): Key {
  * live in one partition.
  */
 export function partitionTextOf(stored: string): string {
-  const versionAt = stored.indexOf(':') + 1
+  let versionAt = stored.indexOf(':') + 1
+  while (stored.charCodeAt(versionAt) === 0x40) versionAt = stored.indexOf(':', versionAt) + 1
   for (let at = versionAt; at < stored.length; at++) {
     const mark = stored.charCodeAt(at)
     if (mark === 0x3a || mark === 0x23) return stored.slice(0, versionAt) + stored.slice(at)
   }
   return stored
+}
+
+function escapePart(text: string): string {
+  return escapeUnsafe(text.replace(/[%:#]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`))
 }
 
 function escapeUnsafe(text: string): string {

@@ -164,6 +164,18 @@ const callOptionNames = [
   'version',
 ]
 
+/** Names of what a cache and a namespace say of all their calls. */
+export const lifetimeOptionNames: readonly string[] = [
+  'failureThrottle',
+  'jitter',
+  'loadTimeout',
+  'refreshAhead',
+  'softLoadTimeout',
+  'staleIfError',
+  'staleWhileRevalidate',
+  'ttl',
+]
+
 const noTags: readonly string[] = []
 const MOST_TAGS = 64
 const LONGEST_TAG_BYTES = 256

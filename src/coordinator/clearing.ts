@@ -99,36 +99,42 @@ export class Clearing {
   }
 
   /**
-   * Removes every entry of this cache, in all versions.
+   * Removes every entry of this cache, or of one of its namespaces, in all versions.
    *
+   * @param prefix - What their stored keys begin with.
    * @param isRetry - Says again what was called before the mutations that wait.
    */
-  async clear(isRetry = false): Promise<void> {
+  async clear(prefix: string, isRetry = false): Promise<void> {
     this.#life.refuse()
-    const turn = this.#ongoing.marks.mutateAll()
+    const isAll = prefix === this.#scope.prefix
+    const turn = this.#ongoing.marks.clear(prefix)
     const serial = this.#commits.next()
-    this.#ongoing.forgetAll()
-    this.#copies.clear()
-    const mutation: Following = { op: 'clear', prefix: this.#scope.prefix }
+    this.#ongoing.forgetAll(prefix)
+    if (isAll) this.#copies.clear()
+    else this.#copies.dropUnder(prefix)
+    const mutation: Following = { op: 'clear', prefix }
     await this.#life.working(async () => {
       try {
         await turn.ready
         const { stamp } = await this.#commits.commit(mutation, serial)
         // Another process may yet copy, into a nearer tier that we share, what it loaded before.
-        for (const stand of await this.#stack.standsForCopies()) this.#copies.suspect(stand)
-        this.#doubts.liftAll(serial)
-        this.#tags.liftAll()
-        if (isRetry) this.#outbox?.each((stored) => this.#doubts.add(stored, serial))
-        else this.#outbox?.clear()
-        this.#holdOff.noteAll()
+        for (const stand of await this.#stack.standsForCopies()) {
+          if (isAll) this.#copies.suspect(stand)
+          else this.#copies.noteUnder(prefix, stand)
+        }
+        this.#doubts.liftAll(serial, isAll ? '' : prefix)
+        if (isAll) this.#tags.liftAll()
+        if (!isRetry) this.#outbox?.clear(prefix)
+        for (const stored of this.#outbox?.keysUnder(prefix) ?? []) this.#doubts.add(stored, serial)
+        this.#holdOff.noteAll(prefix)
         await this.#stack.follow(mutation, stamp)
         if (this.#isHeard) {
           for (const stand of await this.#stack.stands()) this.#session.committed(stand, false)
         }
         this.#commits.announce('clear', undefined)
       } catch (error) {
-        this.#doubts.addAll(serial)
-        if (!isRetry) this.#outbox?.clear()
+        this.#doubts.addAll(serial, isAll ? '' : prefix)
+        if (!isRetry) this.#outbox?.clear(prefix)
         await this.#stack.follow(mutation, undefined)
         if (isRetry || !this.#backlog.takes(error, 'clear', undefined)) throw error
       } finally {

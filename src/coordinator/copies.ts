@@ -57,6 +57,9 @@ export interface CopiesParts {
   readonly scope: KeyScope
 }
 
+/** Of so many prefixes it is known when L1 was walked over for them. */
+const MOST_WALKS = 256
+
 /** The first level, and judgement over nearer tiers. */
 export class Copies {
   readonly #l1: L1<unknown> | undefined
@@ -64,6 +67,10 @@ export class Copies {
   readonly #tags: Tags
   /** Whether L1 ever held an entry that carries tags. */
   #hasMarks = false
+  /** How often something was put into L1 that is not of the cache's own version. */
+  #puts = 0
+  /** By prefix: `#puts` at the last walk over L1. */
+  readonly #walkedAt = new Map<string, number>()
   readonly #hasBus: boolean
   readonly #clock: Clock
   readonly #scope: KeyScope
@@ -149,6 +156,7 @@ export class Copies {
       l1.stampNext(asOf.partition, floor.epochIndex, asOf.sequence, 0)
     }
     if (note?.mark !== undefined) this.#hasMarks = true
+    if (typeof l1Key === 'string' && l1Key.charCodeAt(0) === 0) this.#puts++
     l1.put(l1Key, value, freshUntil - (note?.aheadMs ?? 0), usableUntil, this.#clock.now(), note)
   }
 
@@ -171,6 +179,24 @@ export class Copies {
   /** Removes everything from L1. */
   clear(): void {
     this.#l1?.clear()
+  }
+
+  /**
+   * Removes from L1 what belongs to a namespace. Walks over its entries, unless nothing that may be among them was put
+   * there since the last walk: a clear is told once for each partition.
+   */
+  dropUnder(prefix: string): void {
+    if (this.#l1 === undefined || this.#walkedAt.get(prefix) === this.#puts) return
+    const start = `\0${prefix}`
+    this.#l1.dropWhere((key) => typeof key === 'string' && key.startsWith(start))
+    // Bounded: to forget costs a walk.
+    if (this.#walkedAt.size >= MOST_WALKS) this.#walkedAt.clear()
+    this.#walkedAt.set(prefix, this.#puts)
+  }
+
+  /** A namespace was cleared at `stamp`: no older copy of its partition in a tier is good. */
+  noteUnder(prefix: string, stamp: Stamp): void {
+    this.#invalidations.noteUnder(prefix, stamp)
   }
 
   /** A key was changed at `stamp`: no older copy of it is good. */

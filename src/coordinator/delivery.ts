@@ -35,18 +35,20 @@ export interface Undelivered {
   readonly key: Key | undefined
 }
 
-/** No stored keys, which have a colon. */
-const EVERYTHING = ''
+/** No stored key, which has a colon. */
 const TAGS = 'tags'
 
 /** Says mutations again. */
 export class Delivery {
   readonly #parts: DeliveryParts
   readonly #retries: SingleFlight
+  /** By prefix. */
+  readonly #clears: SingleFlight
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts
     this.#retries = new SingleFlight(parts.clock, Number.POSITIVE_INFINITY)
+    this.#clears = new SingleFlight(parts.clock, Number.POSITIVE_INFINITY)
   }
 
   /**
@@ -55,14 +57,20 @@ export class Delivery {
    * that refuses it. When it fails again the key stays in doubt.
    */
   retry(subject: Subject): Promise<unknown> {
-    const { clearing, doubts, mutations, outbox } = this.#parts
-    const isAll = doubts.isAll
+    const { doubts, mutations, outbox } = this.#parts
+    const cleared = doubts.prefixes.find((prefix) => subject.stored.startsWith(prefix))
+    if (cleared !== undefined) return this.#retryClear(cleared)
     const queued = outbox?.get(subject.stored)
-    const again = (): Promise<unknown> => {
-      if (isAll) return clearing.clear(true)
-      return queued === undefined ? mutations.remove(subject) : this.#say(queued)
-    }
-    return this.#retries.run<unknown>(isAll ? EVERYTHING : subject.stored, again).catch(() => {})
+    const again = (): Promise<unknown> =>
+      queued === undefined ? mutations.remove(subject) : this.#say(queued)
+    return this.#retries.run<unknown>(subject.stored, again).catch(() => {})
+  }
+
+  /** Says again a clear that was not taken: of a namespace, or with `''` of everything. */
+  #retryClear(prefix: string): Promise<unknown> {
+    const { clearing, scope } = this.#parts
+    const again = (): Promise<void> => clearing.clear(prefix === '' ? scope.prefix : prefix, true)
+    return this.#clears.run<unknown>(prefix, again).catch(() => {})
   }
 
   /** Says again, as they were called, the invalidations of tags that the authority did not take. */
@@ -82,11 +90,11 @@ export class Delivery {
 
   /** Says what waits, in the order in which it was called, as far as the authority takes it. */
   async deliver(): Promise<void> {
-    const { backlog, clearing, doubts, life, outbox, tags } = this.#parts
+    const { backlog, doubts, life, outbox, tags } = this.#parts
     if (outbox === undefined) return
-    if (doubts.isAll) await this.#retries.run<unknown>(EVERYTHING, () => clearing.clear(true)).catch(() => {})
+    for (const prefix of doubts.prefixes) await this.#retryClear(prefix)
     if (tags.doubted.size > 0) await this.retryTags()
-    for (let next = outbox.first; next !== undefined && !doubts.isAll; ) {
+    for (let next = outbox.first; next !== undefined && doubts.prefixes.length === 0; ) {
       const queued = next
       try {
         await this.#retries.run<unknown>(queued.mutation.key, () => this.#say(queued))
@@ -103,7 +111,7 @@ export class Delivery {
     const { doubts, outbox, tags } = this.#parts
     if (outbox === undefined) return []
     return [
-      ...(doubts.isAll ? [{ op: 'clear' as const, key: undefined }] : []),
+      ...doubts.prefixes.map(() => ({ op: 'clear' as const, key: undefined })),
       ...[...tags.doubted.values()].map(({ how }) => ({ op: `${how}-tags` as const, key: undefined })),
       ...outbox.undelivered,
     ]

@@ -5,20 +5,24 @@
 // nothing, and go on.
 //
 // Mutations are numbered, since they can be heard of late: that an earlier one was taken after all says nothing of a
-// later one. A `clear` that was not taken puts every key in doubt; then the keys are kept that are in doubt no more.
+// later one. A `clear` that was not taken puts every key under its prefix in doubt; then the keys are kept that are in
+// doubt no more.
 // All is bounded. What is over the bound is in doubt, which costs a load, never an old answer.
 
 const MOST_KEYS = 16_384
+/** More clears of namespaces than this in doubt are as good as one of everything. */
+const MOST_PREFIXES = 64
+
+/** What begins with every key. */
+const EVERYTHING = ''
 
 /** What this process does not believe of its tiers. */
 export class Doubts {
   readonly #mostKeys: number
   /** Keys in doubt, with the number of the last mutation that was not taken. */
   readonly #keys = new Map<string, number>()
-  /** The number of a mutation of all keys that was not taken; `undefined` when there is none. */
-  #allSince: number | undefined
-  /** Keys of which a mutation after `#allSince` was taken. */
-  readonly #lifted = new Set<string>()
+  /** By prefix: the number of a clear that was not taken, and the keys of which a mutation after it was. */
+  readonly #prefixes = new Map<string, { readonly since: number; readonly lifted: Set<string> }>()
 
   constructor(mostKeys: number = MOST_KEYS) {
     this.#mostKeys = mostKeys
@@ -26,12 +30,16 @@ export class Doubts {
 
   /** Whether what the tiers hold under `key` may be from before a mutation called here. */
   has(key: string): boolean {
-    return this.#keys.has(key) || (this.#allSince !== undefined && !this.#lifted.has(key))
+    if (this.#keys.has(key)) return true
+    for (const [prefix, { lifted }] of this.#prefixes) {
+      if (key.startsWith(prefix) && !lifted.has(key)) return true
+    }
+    return false
   }
 
-  /** Whether everything was put in doubt at once. */
-  get isAll(): boolean {
-    return this.#allSince !== undefined
+  /** What was put in doubt at once: prefixes of stored keys, of which `''` is everything. */
+  get prefixes(): readonly string[] {
+    return [...this.#prefixes.keys()]
   }
 
   /** Mutation `serial`, of `key`, was not taken. */
@@ -40,26 +48,28 @@ export class Doubts {
     if (this.#keys.size > this.#mostKeys) this.addAll(serial)
   }
 
-  /** Mutation `serial`, of all keys, was not taken. */
-  addAll(serial: number): void {
-    this.#allSince = serial
-    this.#keys.clear()
-    this.#lifted.clear()
+  /** Mutation `serial`, of all keys that begin with `prefix`, was not taken. */
+  addAll(serial: number, prefix: string = EVERYTHING): void {
+    this.liftAll(serial, prefix)
+    this.#prefixes.set(prefix, { since: serial, lifted: new Set() })
+    if (this.#prefixes.size > MOST_PREFIXES) this.addAll(serial)
   }
 
   /** Mutation `serial`, of `key`, was taken. */
   lift(key: string, serial: number): void {
     if ((this.#keys.get(key) ?? serial) <= serial) this.#keys.delete(key)
-    if (this.#allSince !== undefined && this.#allSince < serial && this.#lifted.size < this.#mostKeys) {
-      this.#lifted.add(key)
+    for (const [prefix, { lifted, since }] of this.#prefixes) {
+      if (key.startsWith(prefix) && since < serial && lifted.size < this.#mostKeys) lifted.add(key)
     }
   }
 
-  /** Mutation `serial`, of all keys, was taken. */
-  liftAll(serial: number): void {
-    for (const [key, since] of this.#keys) if (since <= serial) this.#keys.delete(key)
-    if (this.#allSince === undefined || this.#allSince > serial) return
-    this.#allSince = undefined
-    this.#lifted.clear()
+  /** Mutation `serial`, of all keys that begin with `prefix`, was taken: what is known from before it is over. */
+  liftAll(serial: number, prefix: string = EVERYTHING): void {
+    for (const [key, since] of this.#keys) {
+      if (since <= serial && key.startsWith(prefix)) this.#keys.delete(key)
+    }
+    for (const [other, { since }] of this.#prefixes) {
+      if (since <= serial && other.startsWith(prefix)) this.#prefixes.delete(other)
+    }
   }
 }

@@ -55,12 +55,14 @@ export interface Flown {
   readonly refresh: { readonly leastFreshMs: number } | undefined
 }
 
-/** An entry, and until when it is fresh. */
+/** An entry, and until when it is fresh and may be used, by this process's clock. */
 export interface EntryView {
   readonly value: unknown
   readonly level: Level
-  /** By this process's clock. */
   readonly freshUntil: number
+  readonly usableUntil: number
+  /** `undefined` when it carries none. */
+  readonly tagged: Pick<Tagged, 'tags'> | undefined
 }
 
 /** Counts of what happened beyond L1, which counts for itself. */

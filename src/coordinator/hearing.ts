@@ -96,11 +96,18 @@ export class Hearing implements InboundTarget {
 
   clearPrefix(prefix: string, stamp: Stamp, isNews: boolean): void {
     const own = this.#scope.prefix
-    if (!own.startsWith(prefix) && !prefix.startsWith(own)) return
     // Loads were overtaken when it was called here, and what was called since comes after it.
-    if (isNews) this.#holdOff.noteAll()
-    if (isNews) this.suspect(stamp)
-    else this.#copies.suspect(stamp)
+    if (own.startsWith(prefix)) {
+      if (isNews) this.#holdOff.noteAll()
+      if (isNews) this.suspect(stamp)
+      else this.#copies.suspect(stamp)
+    } else if (prefix.startsWith(own)) {
+      this.#copies.noteUnder(prefix, stamp)
+      if (!isNews) return
+      this.#holdOff.noteAll(prefix)
+      this.#ongoing.overtakeUnder(prefix)
+      this.#copies.dropUnder(prefix)
+    }
   }
 
   invalidateTags(message: Message, isNews: boolean): void {

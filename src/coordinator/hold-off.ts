@@ -15,7 +15,8 @@ export class HoldOff {
   readonly #ms: number
   readonly #mostNames: number
   readonly #until = new Map<string, number>()
-  #allUntil = Number.NEGATIVE_INFINITY
+  /** By what names begin with. */
+  readonly #untilUnder = new Map<string, number>()
 
   /** @param ms - `0` holds nothing. */
   constructor(clock: Clock, ms: number, mostNames: number = MOST_NAMES) {
@@ -39,15 +40,24 @@ export class HoldOff {
     if (this.#until.size > this.#mostNames) this.noteAll()
   }
 
-  /** Everything was removed now. */
-  noteAll(): void {
+  /** Everything whose name begins with `prefix` was removed now. */
+  noteAll(prefix = ''): void {
     if (this.#ms === 0) return
-    this.#until.clear()
-    this.#allUntil = this.#clock.now() + this.#ms
+    const now = this.#clock.now()
+    for (const name of this.#until.keys()) if (name.startsWith(prefix)) this.#until.delete(name)
+    for (const [other, until] of this.#untilUnder) {
+      if (until <= now || other.startsWith(prefix)) this.#untilUnder.delete(other)
+    }
+    if (this.#untilUnder.size < this.#mostNames || prefix === '') this.#untilUnder.set(prefix, now + this.#ms)
+    else this.noteAll()
   }
 
   /** Whether what began to be loaded at `beganAt` under this name is to be kept nowhere. */
   holds(name: string, beganAt: number): boolean {
-    return beganAt < this.#allUntil || beganAt < (this.#until.get(name) ?? Number.NEGATIVE_INFINITY)
+    if (beganAt < (this.#until.get(name) ?? Number.NEGATIVE_INFINITY)) return true
+    for (const [prefix, until] of this.#untilUnder) {
+      if (beganAt < until && name.startsWith(prefix)) return true
+    }
+    return false
   }
 }

@@ -3,7 +3,8 @@
 // stamp they carry, against what this process knows to have changed since.
 //
 // Known are: per partition a floor, under which every copy is suspect (where the bus began, or began
-// anew after a gap), and above the floor the keys that were changed. The keys are bounded: when there
+// anew after a gap), and above the floor the keys that were changed and the namespaces that were cleared.
+// Both are bounded: when there
 // are too many, the oldest goes and nothing in its partition that is older than it is good any more, so
 // that forgetting makes copies unusable, never usable. Without a bus nobody tells of others' changes;
 // then there are no floors and no lease, and only this process's own mutations count.
@@ -12,6 +13,7 @@ import type { Clock } from '../clock.ts'
 import { isAtOrAfter, type Stamp } from '../stamp.ts'
 
 const MOST_KEYS = 16_384
+const MOST_PREFIXES = 64
 
 /** Judges copies by their stamps. */
 export class Invalidations {
@@ -23,6 +25,8 @@ export class Invalidations {
   readonly #changed = new Map<string, Stamp>()
   /** By partition: the youngest change that there was no room for. */
   readonly #forgotten = new Map<number, Stamp>()
+  /** By prefix and partition: when a namespace was cleared. */
+  readonly #cleared = new Map<string, Map<number, Stamp>>()
   #goodUntil: number
 
   /** @param hasBus - Whether someone tells of others' changes; until it does, no copy is good. */
@@ -52,7 +56,22 @@ export class Invalidations {
     if (this.#changed.size <= this.#mostKeys) return
     for (const [oldest, changed] of this.#changed) {
       this.#changed.delete(oldest)
-      this.#forgotten.set(changed.partition, changed)
+      this.#forget(changed)
+      break
+    }
+  }
+
+  /** The entries of the partition whose keys begin with `prefix` were removed at `stamp`. */
+  noteUnder(prefix: string, stamp: Stamp): void {
+    const stamps = this.#cleared.get(prefix) ?? new Map<number, Stamp>()
+    const known = stamps.get(stamp.partition)
+    if (known === undefined || isAtOrAfter(stamp, known)) stamps.set(stamp.partition, stamp)
+    this.#cleared.delete(prefix)
+    this.#cleared.set(prefix, stamps)
+    if (this.#cleared.size <= MOST_PREFIXES) return
+    for (const [oldest, forgotten] of this.#cleared) {
+      this.#cleared.delete(oldest)
+      for (const change of forgotten.values()) this.#forget(change)
       break
     }
   }
@@ -69,8 +88,18 @@ export class Invalidations {
     if (stamp === undefined || this.#goodUntil <= this.#clock.now()) return false
     const floor = this.#floors.get(stamp.partition)
     if (floor === undefined && this.#hasBus) return false
-    return [floor, this.#forgotten.get(stamp.partition), this.#changed.get(key)].every(
-      (change) => change === undefined || (change.epoch === stamp.epoch && change.sequence <= stamp.sequence),
-    )
+    const isPast = (change: Stamp | undefined): boolean =>
+      change === undefined || (change.epoch === stamp.epoch && change.sequence <= stamp.sequence)
+    if (![floor, this.#forgotten.get(stamp.partition), this.#changed.get(key)].every(isPast)) return false
+    for (const [prefix, stamps] of this.#cleared) {
+      if (key.startsWith(prefix) && !isPast(stamps.get(stamp.partition))) return false
+    }
+    return true
+  }
+
+  /** There is no room for a change: nothing in its partition that is older is good any more. */
+  #forget(change: Stamp): void {
+    const known = this.#forgotten.get(change.partition)
+    if (known === undefined || isAtOrAfter(change, known)) this.#forgotten.set(change.partition, change)
   }
 }

@@ -8,7 +8,7 @@
 //   may a load be kept?        only if nothing overtook it since it began: no mutation here, no message
 //                              from elsewhere, no gap (the fence; contracts: 1)
 //   whose write is next?       writes of one key go to the tiers one after another, in the order in
-//                              which they were called, and `clear` goes alone; without that, two writes
+//                              which they were called, and a clear goes alone among its keys; without that, two writes
 //                              in flight could land in one tier in one order and in another in the other
 
 /** A load's claim that nothing overtook it. */
@@ -44,11 +44,10 @@ interface Mark {
 /** Pending mutations, fences and the order of writes of one cache in one process. */
 export class Marks {
   readonly #marks = new Map<string, Mark>()
-  /** Raised by what overtakes every key: `clear`, gaps. */
+  /** Raised by what overtakes every key: gaps. */
   #sweep = 0
-  #clears = 0
-  #cleared = 0
-  #clearTail: Promise<void> | undefined
+  /** Clears that have not settled, in the order in which they were called. */
+  readonly #clears = new Set<{ readonly prefix: string; readonly settled: Promise<void> }>()
 
   /** Number of keys with something under way. */
   get size(): number {
@@ -62,11 +61,13 @@ export class Marks {
    * awaited in between lets another mutation be called.
    */
   pendingOn(keys: readonly string[]): Promise<unknown> | undefined {
-    if (this.#clears > 0) return this.#clearTail
     const tails = keys.flatMap((key) => {
       const mark = this.#marks.get(key)
       return mark !== undefined && mark.pending > 0 ? (mark.tail ?? []) : []
     })
+    for (const { prefix, settled } of this.#clears) {
+      if (keys.some((key) => key.startsWith(prefix))) tails.push(settled)
+    }
     return tails.length === 0 ? undefined : Promise.all(tails)
   }
 
@@ -84,7 +85,7 @@ export class Marks {
 
   /** Grows when something newer begins here, as a mutation, while a key is watched. */
   mutationsOf({ key }: Fence): number {
-    return (this.#marks.get(key)?.mutations ?? 0) + this.#cleared
+    return this.#marks.get(key)?.mutations ?? 0
   }
 
   /** Ends a load. */
@@ -111,6 +112,11 @@ export class Marks {
     this.#sweep++
   }
 
+  /** The same, for keys that begin with `prefix`. */
+  overtakeUnder(prefix: string): void {
+    for (const [key, mark] of this.#marks) if (key.startsWith(prefix)) mark.generation++
+  }
+
   /** Takes the next place in the writes of `key`, for a mutation: reads wait for it, loads are overtaken. */
   mutate(key: string): Turn {
     const mark = this.#hold(key)
@@ -127,21 +133,25 @@ export class Marks {
     return this.#turn(key, this.#hold(key), () => {})
   }
 
-  /** Takes the next place for a mutation of every key. */
-  mutateAll(): Turn {
-    const before = [...this.#marks.values()].flatMap((mark) => mark.tail ?? [])
-    if (this.#clearTail !== undefined) before.push(this.#clearTail)
-    this.#clears++
-    this.#cleared++
-    const sweep = ++this.#sweep
+  /** Takes the next place for a mutation of every key that begins with `prefix`. */
+  clear(prefix: string): Pick<Turn, 'ready' | 'end'> {
+    const before: Promise<void>[] = []
+    for (const [key, mark] of this.#marks) {
+      if (!key.startsWith(prefix)) continue
+      if (mark.tail !== undefined) before.push(mark.tail)
+      mark.generation++
+      mark.mutations++
+    }
+    for (const other of this.#clears) {
+      if (other.prefix.startsWith(prefix) || prefix.startsWith(other.prefix)) before.push(other.settled)
+    }
     const { promise, resolve } = latch()
-    this.#clearTail = promise
+    const clear = { prefix, settled: promise }
+    this.#clears.add(clear)
     return {
       ready: before.length === 0 ? undefined : Promise.all(before),
-      isLatest: () => this.#sweep === sweep,
       end: () => {
-        this.#clears--
-        if (this.#clearTail === promise) this.#clearTail = undefined
+        this.#clears.delete(clear)
         resolve()
       },
     }
@@ -150,7 +160,9 @@ export class Marks {
   #turn(key: string, mark: Mark, settle: () => void): Turn {
     const generation = mark.generation
     const sweep = this.#sweep
-    const ready = mark.tail === undefined ? this.#clearTail : Promise.all([mark.tail, this.#clearTail])
+    const before = mark.tail === undefined ? [] : [mark.tail]
+    for (const clear of this.#clears) if (key.startsWith(clear.prefix)) before.push(clear.settled)
+    const ready = before.length === 0 ? undefined : Promise.all(before)
     const { promise, resolve } = latch()
     mark.tail = promise
     return {

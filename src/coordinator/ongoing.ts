@@ -31,10 +31,10 @@ export class Ongoing {
     this.failures.forget(stored)
   }
 
-  /** Nobody joins what is under way for any key. */
-  forgetAll(): void {
-    this.searches.forgetAll()
-    this.reads.forgetAll()
+  /** Nobody joins what is under way for any key that begins with `prefix`. */
+  forgetAll(prefix = ''): void {
+    this.searches.forgetAll(prefix)
+    this.reads.forgetAll(prefix)
   }
 
   /** Something newer than every load of this key under way exists. */
@@ -47,5 +47,11 @@ export class Ongoing {
   overtakeAll(): void {
     this.marks.overtakeAll()
     this.forgetAll()
+  }
+
+  /** The same, for keys that begin with `prefix`. */
+  overtakeUnder(prefix: string): void {
+    this.marks.overtakeUnder(prefix)
+    this.forgetAll(prefix)
   }
 }

@@ -48,9 +48,9 @@ export class Outbox {
     return [...this.#queued.values()].map(({ mutation, subject }) => ({ op: mutation.op, key: subject.key }))
   }
 
-  /** Calls `visit` with each stored key that waits. */
-  each(visit: (stored: string) => void): void {
-    for (const stored of this.#queued.keys()) visit(stored)
+  /** The stored keys that wait and begin with `prefix`. */
+  keysUnder(prefix: string): string[] {
+    return [...this.#queued.keys()].filter((stored) => stored.startsWith(prefix))
   }
 
   get(stored: string): Queued | undefined {
@@ -79,9 +79,9 @@ export class Outbox {
     this.#bytes -= weightOf(queued)
   }
 
-  clear(): void {
-    this.#queued.clear()
-    this.#bytes = 0
+  /** Nothing waits any more for keys that begin with `prefix`. */
+  clear(prefix = ''): void {
+    for (const stored of this.keysUnder(prefix)) this.remove(stored)
   }
 }
 

@@ -256,6 +256,12 @@ export class Reads {
 
   /** For how long the entry of `key` is fresh yet; `undefined` when it is not. */
   async freshMs(key: Key, scope: KeyScope): Promise<number | undefined> {
+    const view = await this.entry(key, scope)
+    return this.#isFresh(view) ? view.freshUntil - this.#clock.now() : undefined
+  }
+
+  /** The entry of `key` in the nearest level that has it, fresh or stale. */
+  async entry(key: Key, scope: KeyScope): Promise<EntryView | undefined> {
     const subject = this.#subjects.of(key, scope)
     const tried = new Set<string>()
     for (
@@ -266,9 +272,16 @@ export class Reads {
       await before
     }
     const held = this.#copies.held(subject.l1Key)
-    if (held !== undefined && held.staleForMs < 0) return -held.staleForMs
-    const view = this.#isAlone ? undefined : await this.#read(subject, undefined)
-    return this.#isFresh(view) ? view.freshUntil - this.#clock.now() : undefined
+    const now = this.#clock.now()
+    const view = held && {
+      ...held,
+      // One whose tag has expired is stale before its time.
+      freshUntil: held.staleForMs < 0 ? held.freshUntil : now - held.staleForMs,
+      level: 'l1',
+      tagged: held.note?.mark,
+    }
+    if (this.#isAlone || this.#isFresh(view)) return view
+    return (await this.#read(subject, undefined)) ?? view
   }
 
   /** Whether copies of a key may be older than the places of a token. */

@@ -68,8 +68,8 @@ export class SingleFlight<N = undefined> {
     this.#flights.delete(key)
   }
 
-  /** Nobody joins any flight that is under way now. */
-  forgetAll(): void {
-    this.#flights.clear()
+  /** Nobody joins any flight that is under way now for a key that begins with `prefix`. */
+  forgetAll(prefix = ''): void {
+    for (const key of this.#flights.keys()) if (key.startsWith(prefix)) this.#flights.delete(key)
   }
 }

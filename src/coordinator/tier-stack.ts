@@ -25,8 +25,8 @@ export interface Level {
   readonly guard: Guard
   hits: number
   misses: number
-  /** A prefix that could not be cleared here: until it is, the tier is not read. */
-  uncleared: string | undefined
+  /** Prefixes that could not be cleared here: until they are, the tier is not read. */
+  readonly uncleared: Set<string>
 }
 
 /** An entry found in a tier. */
@@ -322,15 +322,19 @@ export class TierStack {
         return true
       })
       // A key that could not be changed is known by its stamp; a prefix is not.
-      if (mutation.op === 'clear') level.uncleared = done ? undefined : mutation.prefix
+      if (mutation.op !== 'clear') continue
+      for (const prefix of level.uncleared) {
+        if (prefix.startsWith(mutation.prefix)) level.uncleared.delete(prefix)
+      }
+      if (!done) level.uncleared.add(mutation.prefix)
     }
   }
 
   async #readTier(level: Level, wanted: readonly string[]): Promise<(TierEntry | undefined)[]> {
-    if (level.uncleared !== undefined) {
-      await this.#apply({ op: 'clear', prefix: level.uncleared }, undefined, this.levels.indexOf(level) + 1)
-      if (level.uncleared !== undefined) return []
+    for (const prefix of [...level.uncleared]) {
+      await this.#apply({ op: 'clear', prefix }, undefined, this.levels.indexOf(level) + 1)
     }
+    if (level.uncleared.size > 0) return []
     const [only] = wanted
     if (wanted.length === 1 && only !== undefined)
       return [await level.guard.attempt('get', () => level.tier.get(only))]

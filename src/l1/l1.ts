@@ -602,6 +602,16 @@ export class L1<V> implements PreparedHome<V> {
     return this.#remove(key, this.#latest)
   }
 
+  /** Removes every entry whose key `fits`, hidden or not. Walks over all of them. @internal */
+  dropWhere(fits: (key: Key) => boolean): void {
+    const found: Key[] = []
+    for (let slot = this.#core.nextOlder(-1); slot !== -1; slot = this.#core.nextOlder(slot)) {
+      const key = this.#core.keyOf(slot)
+      if (fits(key)) found.push(key)
+    }
+    for (const key of found) this.drop(key)
+  }
+
   /** What the next `put` writes beside its entry. @internal */
   stampNext(partition: number, epochIndex: number, asOf: number, tagSequence: number): void {
     this.#core.stampNext(partition, epochIndex, asOf, tagSequence)

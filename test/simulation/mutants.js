@@ -105,7 +105,7 @@ export const mutants = [
   {
     name: 'another process’s clear is not heard',
     file: hearing,
-    from: 'if (isNews) this.suspect(stamp)\n    else this.#copies.suspect(stamp)',
+    from: 'if (isNews) this.suspect(stamp)\n      else this.#copies.suspect(stamp)',
     to: 'if (!isNews) this.#copies.suspect(stamp)',
   },
   {
@@ -123,7 +123,7 @@ export const mutants = [
   {
     name: 'reads do not wait for a pending clear',
     file: marks,
-    from: 'if (this.#clears > 0) return this.#clearTail',
+    from: 'if (keys.some((key) => key.startsWith(prefix))) tails.push(settled)',
     to: '',
   },
   {
@@ -135,8 +135,8 @@ export const mutants = [
   {
     name: 'a clear overtakes no load',
     file: marks,
-    from: 'const sweep = ++this.#sweep',
-    to: 'const sweep = this.#sweep',
+    from: 'before.push(mark.tail)\n      mark.generation++',
+    to: 'before.push(mark.tail)',
   },
   {
     name: 'an overtaken load is kept in L1',

@@ -71,6 +71,13 @@ export const arrangements: readonly Arrangement[] = [
   },
 ]
 
+/** The same, each within a namespace of a cache: whatever a cache promises, a namespace does. */
+export const inNamespaces: readonly Arrangement[] = arrangements.map((arrangement) => ({
+  ...arrangement,
+  name: `a namespace of ${arrangement.name}`,
+  open: (clock, hub, options) => arrangement.open(clock, hub, options).namespace('inner'),
+}))
+
 /** Lets everything happen that needs no time. */
 export async function rest(): Promise<void> {
   for (let turn = 0; turn < 200; turn++) await Promise.resolve()

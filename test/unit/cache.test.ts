@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { LoaderContext } from '../../src/coordinator/loading.ts'
 import { CacheError } from '../../src/errors.ts'
-import { arrangements, deferred, opened, pass, rest } from '../support/caches.ts'
+import { arrangements, deferred, inNamespaces, opened, pass, rest } from '../support/caches.ts'
 
-describe.each(arrangements)('a cache: $name', (arrangement) => {
+describe.each([...arrangements, ...inNamespaces])('a cache: $name', (arrangement) => {
   test('returns what was set, undefined for what was not, and null as a value', async () => {
     const { cache } = await opened(arrangement)
     expect(await cache.get('a')).toBeUndefined()
@@ -134,6 +134,45 @@ describe.each(arrangements)('a cache: $name', (arrangement) => {
       ['a', 1],
     ])
     expect(await cache.getMany([])).toEqual(new Map())
+  })
+
+  test('deleteMany says how many there were', async () => {
+    const { cache } = await opened(arrangement)
+    await cache.setMany([
+      ['a', 1],
+      ['b', 2],
+      ['c', 3],
+    ])
+    expect(await cache.deleteMany(['a', 'b', 'a', 'missing'])).toEqual({ deleted: 2, failed: [] })
+    expect([...(await cache.getMany(['a', 'b', 'c']))]).toEqual([['c', 3]])
+    expect(await cache.deleteMany([])).toEqual({ deleted: 0, failed: [] })
+    await expect(cache.deleteMany(['c', 1.5])).rejects.toThrow('key: 1.5')
+    expect(await cache.get('c')).toBe(3)
+  })
+
+  test('getEntry says where an entry is, how long it is good and what it carries, stale or not', async () => {
+    const { cache, clock } = await opened(arrangement, { staleIfError: '10s' })
+    expect(await cache.getEntry('a')).toBeUndefined()
+    await cache.set('a', null, { ttl: '5s', tags: ['t'] })
+    await pass(clock, 2_000)
+    const known = { value: null, level: expect.any(String), tags: ['t'] }
+    expect(await cache.getEntry('a')).toEqual({
+      ...known,
+      isStale: false,
+      freshForMs: 3_000,
+      usableForMs: 13_000,
+    })
+    await pass(clock, 4_000)
+    expect(await cache.getEntry('a')).toEqual({ ...known, isStale: true, freshForMs: 0, usableForMs: 9_000 })
+    await pass(clock, 9_000)
+    expect(await cache.getEntry('a')).toBeUndefined()
+    await cache.set('ever', 1, { ttl: null })
+    const ever = await cache.getEntry('ever')
+    expect(ever).toMatchObject({ value: 1, freshForMs: null, usableForMs: null, tags: [] })
+    expect(ever?.level).toBe((await cache.l1.get('ever')) === undefined ? 'memory' : 'l1')
+    await cache.set('b', 1, { tags: ['t'] })
+    await cache.expireTags(['t'])
+    expect((await cache.getEntry('b'))?.isStale ?? true).toBe(true)
   })
 
   test('getOrSet loads once for all who ask at once, and keeps the value', async () => {

@@ -75,6 +75,9 @@ describe('a stored key', () => {
   test('has a partition text without the version', () => {
     expect(partitionTextOf('shop:2:user:7')).toBe(partitionTextOf('shop:3:user:7'))
     expect(partitionTextOf('shop:2#7')).toBe(partitionTextOf('shop:v9#7'))
+    expect(partitionTextOf('shop:@users:@eu:2:7')).toBe(partitionTextOf('shop:@users:@eu:3:7'))
+    expect(partitionTextOf('shop:@users:2:7')).not.toBe(partitionTextOf('shop:@carts:2:7'))
+    expect(partitionTextOf('shop:2:@users:7')).toBe(partitionTextOf('shop:3:@users:7'))
     expect(partitionTextOf('shop:2:7')).not.toBe(partitionTextOf('shop:2#7'))
   })
 })

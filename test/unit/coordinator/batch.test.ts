@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import type { BulkLoaderContext } from '../../../src/coordinator/batch.ts'
 import type { Key } from '../../../src/key.ts'
-import { arrangements, deferred, opened, pass, rest } from '../../support/caches.ts'
+import { arrangements, deferred, inNamespaces, opened, pass, rest } from '../../support/caches.ts'
 
 /** A bulk loader that answers `key!` for each key, and what it was asked for. */
 function exclaiming(): { load: (context: BulkLoaderContext) => Map<Key, string>; asked: Key[][] } {
@@ -17,7 +17,7 @@ function exclaiming(): { load: (context: BulkLoaderContext) => Map<Key, string>;
   }
 }
 
-describe.each(arrangements)('getOrSetMany: $name', (arrangement) => {
+describe.each([...arrangements, ...inNamespaces])('getOrSetMany: $name', (arrangement) => {
   test('asks the loader once, for what nobody has, and answers in the order of the keys', async () => {
     const { cache } = await opened(arrangement)
     await cache.set('b', 'set')

@@ -4,10 +4,12 @@ import { describe, expect, test } from 'vitest'
 import { createCache } from '../../../src/create-cache.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { memoryTier } from '../../../src/tiers/memory.ts'
-import { type Arrangement, arrangements, opened, pass, rest } from '../../support/caches.ts'
+import { type Arrangement, arrangements, inNamespaces, opened, pass, rest } from '../../support/caches.ts'
 
 /** A bus without a tier keeps no entries that a mutation could depend on. */
-const deciding = arrangements.filter(({ name }) => name !== 'L1 with a bus and no tier')
+const deciding = [...arrangements, ...inNamespaces].filter(
+  ({ name }) => !name.endsWith('L1 with a bus and no tier'),
+)
 /** Where a second cache sees what the first one did. */
 const isShared = ({ name }: Arrangement) => name.includes('ledger')
 const staleWindows = { ttl: '1s', staleIfError: '1h' } as const

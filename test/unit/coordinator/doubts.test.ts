@@ -30,7 +30,7 @@ describe('doubts', () => {
     doubts.lift('b', 3)
     doubts.add('b', 4)
     expect([doubts.has('a'), doubts.has('b'), doubts.has('c')]).toEqual([false, true, true])
-    expect(doubts.isAll).toBe(true)
+    expect(doubts.prefixes).toEqual([''])
     doubts.liftAll(3)
     expect([doubts.has('b'), doubts.has('c')]).toEqual([true, false])
   })

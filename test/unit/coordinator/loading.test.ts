@@ -5,7 +5,7 @@ import type { Cache } from '../../../src/cache.ts'
 import type { LoaderContext } from '../../../src/coordinator/loading.ts'
 import { createCache } from '../../../src/create-cache.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
-import { arrangements, deferred, opened, pass, rest } from '../../support/caches.ts'
+import { arrangements, deferred, inNamespaces, opened, pass, rest } from '../../support/caches.ts'
 
 const down = new Error('the source is down')
 const fail = () => Promise.reject(down)
@@ -22,7 +22,7 @@ function counting(): { count: () => Promise<never>; loads: () => number } {
   }
 }
 
-describe.each(arrangements)('loading: $name', (arrangement) => {
+describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement) => {
   const keeps = arrangement.hasTier || !arrangement.name.startsWith('no L1')
 
   test('after a failure the source is left alone for failureThrottle, as long as a stale value serves', async () => {
@@ -389,7 +389,7 @@ describe.each(arrangements)('loading: $name', (arrangement) => {
   })
 })
 
-describe.each(arrangements)('renewal before the end: $name', (arrangement) => {
+describe.each([...arrangements, ...inNamespaces])('renewal before the end: $name', (arrangement) => {
   test('refreshAhead renews behind the answer, once, after its share of the ttl', async () => {
     const { cache, clock } = await opened(arrangement, { ttl: '10s', refreshAhead: 0.8 })
     const started: string[] = []

@@ -52,7 +52,7 @@ describe('marks', () => {
   test('a clear waits for every write and everything after it waits for the clear', async () => {
     const marks = new Marks()
     const before = marks.mutate('a')
-    const clear = marks.mutateAll()
+    const clear = marks.clear('')
     const after = marks.mutate('b')
     expect(clear.ready).toBeDefined()
     expect(after.ready).toBeDefined()

@@ -12,11 +12,11 @@ import { systemRandom } from '../../../src/random.ts'
 import { flakyTier } from '../../../src/testing/chaos.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { Hub, memoryTier } from '../../../src/tiers/memory.ts'
-import { arrangements, deferred, opened, pass, rest } from '../../support/caches.ts'
+import { arrangements, deferred, inNamespaces, opened, pass, rest } from '../../support/caches.ts'
 
 const stale = { staleWhileRevalidate: '1h', staleIfError: '1h' } as const
 
-describe.each(arrangements)('tags: $name', (arrangement) => {
+describe.each([...arrangements, ...inNamespaces])('tags: $name', (arrangement) => {
   const isShared = arrangement.hasTier && !arrangement.name.includes('cannot order')
   const hasBus = arrangement.name.includes('bus') && !arrangement.name.includes('no bus')
 
