@@ -123,7 +123,10 @@ export class Coordinator {
       slots: new LoadSlots(parts.maxLoads),
       heard: (stored) => hearing.heard(stored),
       met: (stored, stamp, isFlight) => hearing.met(stored, stamp, isFlight),
-      forget: (stored) => ongoing.searches.forget(stored),
+      forget: (stored, beganAt) => {
+        const loadsSince = ongoing.searches.joinable(stored)?.note.loadsSince
+        if (loadsSince === undefined || loadsSince < beganAt) ongoing.searches.forget(stored)
+      },
     })
     const backlog = new Backlog({ ...shared, deliver: () => this.delivery.deliver() })
     const conditions = new Conditions(stack, parts.codec)

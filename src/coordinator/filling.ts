@@ -46,6 +46,8 @@ export interface SearchNote {
   /** Resolves when it is clear whether there is a stale value. */
   readonly isRead: Promise<void>
   readRan(): void
+  /** When its loader began, by this process's clock; `undefined` before that, and for what needs none. */
+  loadsSince: number | undefined
 }
 
 /** What a search brought. */
@@ -97,8 +99,15 @@ export interface FillingParts {
    * @returns Whether that is beyond what was heard: then whatever else is under way for the key has been overtaken.
    */
   met(stored: string, stamp: Stamp, isFlight: boolean): boolean
-  /** A value was given out that is newer than what a search under way may bring. */
-  forget(stored: string): void
+  /** A value was given out that is newer than what a search may bring whose loader did not begin since `beganAt`. */
+  forget(stored: string, beganAt: number): void
+}
+
+/** Where a load stood when its loader began. */
+interface Begun {
+  readonly at: number
+  /** As `Marks.mutationsOf` counts them. */
+  readonly mutations: number
 }
 
 /** Whether a value that has been stale for so long may stand in for a load that failed or takes its time. */
@@ -125,7 +134,7 @@ export class Filling {
   readonly #running = new Set<(error: unknown) => void>()
   readonly #heard: (stored: string) => Stamp | undefined
   readonly #met: (stored: string, stamp: Stamp, isFlight: boolean) => boolean
-  readonly #forget: (stored: string) => void
+  readonly #forget: (stored: string, beganAt: number) => void
   #isClosed = false
   readonly counts: FillingCounts = { loads: 0, loadFailures: 0, loadsOvertaken: 0, staleServed: 0 }
 
@@ -144,7 +153,7 @@ export class Filling {
     this.#defaults = parts.defaults
     this.#heard = (stored) => parts.heard(stored)
     this.#met = (stored, stamp, isFlight) => parts.met(stored, stamp, isFlight)
-    this.#forget = (stored) => parts.forget(stored)
+    this.#forget = (stored, beganAt) => parts.forget(stored, beganAt)
   }
 
   /** Asks the tiers for each subject and copies what is found into everything nearer. */
@@ -223,6 +232,7 @@ export class Filling {
       }
       const since = known instanceof Promise ? await known : known
       const asOf = call.skip === 'tiers' ? heard : reading?.asOf
+      note.loadsSince = this.#clock.now()
       const value = await this.#load(search, before, since, asOf, heard, fence)
       return { value, refresh: undefined }
     } finally {
@@ -261,7 +271,7 @@ export class Filling {
       running: this.#running,
     }
     this.counts.loads++
-    const mutations = this.#marks.mutationsOf(fence)
+    const begun: Begun = { at: beganAt, mutations: this.#marks.mutationsOf(fence) }
     let loaded: Loaded
     try {
       // A batch is one load of many keys, so its keys need no places of their own.
@@ -298,11 +308,11 @@ export class Filling {
             asOf,
             heard,
             fence,
-            mutations,
+            begun,
             beside,
             call.skip,
           )
-        : this.#giveUp(subject, asOf, fence, mutations))
+        : this.#giveUp(subject, asOf, fence, begun))
     if (this.#events.hears('load.finished')) {
       this.#events.tell('load.finished', { key, durationMs, stored: isStored })
     }
@@ -371,7 +381,7 @@ export class Filling {
     asOf: Stamp | undefined,
     heard: Stamp | undefined,
     fence: Fence,
-    mutations: number,
+    begun: Begun,
     beside: Note | undefined,
     skip: Skip | undefined,
   ): Promise<boolean> {
@@ -392,7 +402,7 @@ export class Filling {
     }
     const overtaken = (): false => {
       this.counts.loadsOvertaken++
-      return this.#giveUp(subject, asOf, fence, mutations)
+      return this.#giveUp(subject, asOf, fence, begun)
     }
     return this.#inTurn(this.#marks.copy(subject.stored), async () => {
       const isOvertaken = tagged !== undefined && ['deleted', 'expired'].includes(this.#tags.glance(tagged))
@@ -417,10 +427,10 @@ export class Filling {
    * Keeps nothing of what was loaded. Nor what is here from before, which those who waited have seen surpassed; only
    * what began here while the loader ran, as a mutation, is newer than what that brought.
    */
-  #giveUp({ l1Key, stored }: Subject, asOf: Stamp | undefined, fence: Fence, mutations: number): false {
-    if (this.#marks.mutationsOf(fence) > mutations) return false
+  #giveUp({ l1Key, stored }: Subject, asOf: Stamp | undefined, fence: Fence, begun: Begun): false {
+    if (this.#marks.mutationsOf(fence) > begun.mutations) return false
     if (this.#surpass(stored, asOf)) this.#copies.drop(l1Key)
-    this.#forget(stored)
+    this.#forget(stored, begun.at)
     return false
   }
 

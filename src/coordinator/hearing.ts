@@ -162,7 +162,8 @@ export class Hearing implements InboundTarget {
     const heard = this.inbound.heard(stamp.partition)
     // In another epoch it is news, even in an earlier one: what was heard may be made up, and what is there is not.
     if (heard?.epoch === stamp.epoch && isAtOrAfter(heard, stamp)) return false
-    this.#copies.note(stored, stamp)
+    // L1 may have been given an older value meanwhile, by a look that began with this one.
+    this.#copies.invalidate(stored, stamp)
     this.#ongoing.marks.overtake(stored)
     this.#ongoing.reads.forget(stored)
     if (!isFlight) this.#ongoing.searches.forget(stored)

@@ -140,5 +140,5 @@ function searchNote(): SearchNote {
   const isRead = new Promise<void>((resolve) => {
     readRan = resolve
   })
-  return { stale: undefined, isRead, readRan: () => readRan() }
+  return { stale: undefined, isRead, readRan: () => readRan(), loadsSince: undefined }
 }
