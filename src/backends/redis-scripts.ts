@@ -15,8 +15,10 @@
 // costs the same whatever it removes, and what it removes is gone at once for every reader.
 //
 // Whoever calls says how far it has seen the partition. A server that stands before that was restored from an
-// older copy or took over from one that was ahead: then a new epoch begins, as when the state is lost. An epoch
-// is the server's time in microseconds, and larger than any that the caller has seen.
+// older copy or took over from one that was ahead: then a new epoch begins, as when the state is lost. The same when
+// the log reaches back to what was seen and has no such place: it is of another history. Each step in the order is as
+// long as its message says, so that two histories which part do not meet in one place again. An epoch is the server's
+// time in microseconds, and larger than any that the caller has seen.
 //
 // When the hash of tags is lost and the state is not, a new epoch of the tag partition begins: no tag is known from
 // before, so nothing that carries one is used. A floor says the same of what was forgotten for want of room.
@@ -35,11 +37,6 @@ export const HEAD_BYTES = 36
 
 const prelude = String.raw`
 local partitions = ARGV[1]
-
-local function later(epoch, sequence, otherEpoch, otherSequence)
-  if epoch ~= otherEpoch then return epoch > otherEpoch end
-  return sequence > otherSequence
-end
 
 local function save(stateKey, state)
   local parts = {string.format('1 %s %.0f %.0f %.0f\n', partitions, state.epoch, state.sequence, state.generation)}
@@ -62,11 +59,25 @@ local function parse(text)
   return state
 end
 
+local function isPlace(logKey, sequence)
+  local id = string.format('%.0f-0', sequence)
+  if redis.call('XRANGE', logKey, id, id)[1] then return true end
+  -- What lies before the first message that is left can no longer be told.
+  local first = redis.call('XRANGE', logKey, '-', '+', 'COUNT', 1)[1]
+  return not first or sequence <= struct.unpack('<d', first[2][2], 13)
+end
+
+local function fits(state, logKey, epoch, sequence)
+  if epoch ~= state.epoch then return epoch < state.epoch end
+  if state.sequence > 9007199254000000 then return false end
+  return sequence == state.sequence or sequence < state.sequence and isPlace(logKey, sequence)
+end
+
 local function open(stateKey, logKey, seenEpoch, seenSequence)
   seenEpoch, seenSequence = tonumber(seenEpoch), tonumber(seenSequence)
   local text = redis.call('GET', stateKey)
   local state = text and parse(text)
-  if state and not later(seenEpoch, seenSequence, state.epoch, state.sequence) then return state end
+  if state and fits(state, logKey, seenEpoch, seenSequence) then return state end
   local time = redis.call('TIME')
   local epoch = time[1] * 1000000 + time[2]
   -- An epoch of the far future is made up, and no reason to begin another one.
@@ -113,7 +124,8 @@ end
 
 local function append(state, stateKey, logKey, logMessages, channel, message)
   local after = state.sequence
-  state.sequence = after + 1
+  local origin, serial = struct.unpack('<H', message, 29), struct.unpack('<d', message, 37)
+  state.sequence = after + 1 + (origin + serial) % 65536
   save(stateKey, state)
   local placed = string.sub(message, 1, 4) .. struct.pack('<ddd', state.epoch, after, state.sequence) .. string.sub(message, 29)
   redis.call('XADD', logKey, 'MAXLEN', '~', logMessages, string.format('%.0f-0', state.sequence), 'm', placed)
@@ -122,10 +134,10 @@ end
 
 local function after(state, logKey, epoch, sequence)
   if epoch ~= state.epoch or sequence > state.sequence then return nil end
-  local missing = state.sequence - sequence
-  if missing == 0 then return {} end
+  if sequence == state.sequence then return {} end
   local log = redis.call('XRANGE', logKey, string.format('%.0f-1', sequence), '+')
-  if #log ~= missing then return nil end
+  if #log == 0 or struct.unpack('<d', log[1][2][2], 13) ~= sequence then return nil end
+  if struct.unpack('<d', log[#log][2][2], 21) ~= state.sequence then return nil end
   return log
 end
 
@@ -403,15 +415,17 @@ return 1
 )
 
 /**
- * The messages after a place.
+ * The messages after a place. One that is of another history begins a new epoch: it was heard of.
  *
  * KEYS state, log. ARGV partitions, seen epoch, seen sequence, epoch, sequence. Answers them, or nil for a gap.
  */
 export const sinceScript: Script = script(
   'since',
   `
+local epoch, sequence = tonumber(ARGV[4]), tonumber(ARGV[5])
 local state = open(KEYS[1], KEYS[2], ARGV[2], ARGV[3])
-local later = after(state, KEYS[2], tonumber(ARGV[4]), tonumber(ARGV[5]))
+if epoch == state.epoch and sequence < state.sequence then state = open(KEYS[1], KEYS[2], epoch, sequence) end
+local later = after(state, KEYS[2], epoch, sequence)
 if not later then return false end
 local messages = {}
 for at, logged in ipairs(later) do messages[at] = logged[2][2] end

@@ -121,7 +121,8 @@ export class Inbound implements BusListener {
       return
     }
     if (stamp.epoch < heard.epoch || (stamp.epoch === heard.epoch && stamp.sequence <= heard.sequence)) return
-    if (stamp.epoch > heard.epoch || message.after > heard.sequence) {
+    // One whose `after` was passed by is of another history: what was heard is in the order no more.
+    if (stamp.epoch > heard.epoch || message.after !== heard.sequence) {
       this.#miss(heard, stamp)
       return
     }
@@ -211,14 +212,17 @@ export class Inbound implements BusListener {
       stamp.partition,
       `mutations after ${heard.sequence} and up to ${stamp.sequence} were not heard`,
     )
-    if (earlier !== undefined) void this.#catchUp(heard, stamp, earlier)
+    void this.#catchUp(heard, stamp, earlier)
   }
 
-  /** Asks the log for what was missed; if it knows every one of them, nothing else need be suspect. */
-  async #catchUp(heard: Stamp, stamp: Stamp, earlier: Stamp): Promise<void> {
+  /**
+   * Asks the log for what was missed; if it knows every one of them, nothing else need be suspect. It is asked where
+   * nothing can be taken back, too: a ledger that has no such place as `heard` has lost part of the order.
+   */
+  async #catchUp(heard: Stamp, stamp: Stamp, earlier: Stamp | undefined): Promise<void> {
     const { guard, ledger, target } = this.#parts
     const known = await guard.attempt('since', () => ledger.since(heard))
-    if (this.#isClosed || known === undefined || known === 'gap') return
+    if (this.#isClosed || known === undefined || known === 'gap' || earlier === undefined) return
     const missed = known.filter((message) => message.stamp.sequence <= stamp.sequence)
     let sequence = heard.sequence
     for (const message of missed) {

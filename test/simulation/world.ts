@@ -14,7 +14,7 @@ import { decodeEnvelope } from '../../src/coordinator/envelope.ts'
 import { createCache } from '../../src/create-cache.ts'
 import { keyScope, partitionTextOf, storedKey } from '../../src/key.ts'
 import { decodeMessage, encodeMessage, type Message } from '../../src/message.ts'
-import { partitionOf } from '../../src/stamp.ts'
+import { partitionOf, type Stamp } from '../../src/stamp.ts'
 import { flakyTier } from '../../src/testing/chaos.ts'
 import { memoryTier } from '../../src/tiers/memory.ts'
 import { redisTier } from '../../src/tiers/redis.ts'
@@ -30,6 +30,7 @@ import {
   type Value,
   Witness,
 } from './history.ts'
+import type { ModelRedis } from './model-redis.ts'
 import { Client, Line, LONGEST_ON_THE_WAY_MS, Network, type Weather } from './network.ts'
 import { Life, Universe } from './universe.ts'
 
@@ -104,6 +105,7 @@ class World {
   readonly #partitionOfKey = new Map<Key, number>()
   /** Keys that are being set, and those of which a set that was given up may be on its way. */
   readonly #setting = new Map<Key, number>()
+  #lastLogged: Stamp | undefined
   #isQuiet = true
   #faults = 0
   #broken: unknown
@@ -320,9 +322,9 @@ class World {
     universe.at(universe.now + this.#exponential(plan.thinkMs), next)
   }
 
-  #act(process: Process, key: Key): void {
+  #act(process: Process, key: Key, writeShare: number = this.#plan.writeShare): void {
     if (this.#isQuiet || process.life.isDead || process.life.stoppedUntil > this.#universe.now) return
-    if (!this.#chance(this.#plan.writeShare)) {
+    if (!this.#chance(writeShare)) {
       this.#read(process, key, this.#pick(['get', 'getMany', 'getOrSet', 'getOrSet', 'getOrSet', 'l1']))
     } else if (this.#chance(this.#plan.clearShare)) this.#clear(process)
     else this.#write(process, key)
@@ -454,6 +456,7 @@ class World {
     const by = this.#processes.find(({ life }) => life === this.#network.serving)?.witness
     const message = decodeMessage(Buffer.from(bytes, 'latin1'))
     if (by === undefined || message === undefined) return
+    this.#lastLogged = message.stamp
     if (message.op === 'clear') {
       for (const witness of this.#everyone) witness.clearedAt = this.#universe.now
       for (const [key, partition] of this.#partitionOfKey)
@@ -534,16 +537,20 @@ class World {
         if (this.#chance(0.5)) server.forgetScripts()
         return
       case 'forge': {
-        const stamp = {
+        const known = this.#lastLogged
+        const isNear = known !== undefined && this.#chance(0.5)
+        const far = {
           partition: Math.floor(this.#random() * (this.#plan.partitions + (this.#plan.isTagged ? 1 : 0))),
           epoch: this.#chance(0.5) ? Number.MAX_SAFE_INTEGER : (1_700_000_000_000 + universe.now) * 1_000,
           sequence: this.#pick([0, Number.MAX_SAFE_INTEGER - 1]),
         }
+        const steps = 1 + Math.floor(this.#random() * 100_000)
+        const stamp = isNear ? { ...known, sequence: known.sequence + steps } : far
         const made: Message = {
           op: 'delete',
           keys: ['x'],
           stamp,
-          after: 0,
+          after: isNear ? known.sequence : 0,
           origin: '0123456789abcdef',
           serial: 1,
         }
@@ -557,27 +564,61 @@ class World {
         return
       }
       case 'failover':
+        this.#failOver(server, 0, undefined)
+        return
       case 'lossy failover': {
-        const from = universe.now - this.#random() * 500
-        server.isUp = false
-        network.breakAll()
-        if (trouble === 'lossy failover') {
-          server.rollBack(universe.now - from)
-          const place = network.servers.indexOf(server)
-          const isThere = (key: Key, isOfTag: boolean) => {
-            const partition = isOfTag ? this.#plan.partitions : (this.#partitionOfKey.get(key) ?? 0)
-            return partition % network.servers.length === place
-          }
-          this.#history.lost(from, isThere, this.#everyone)
-        }
-        server.forgetScripts()
-        server.clockOffsetMs = (this.#random() - 0.5) * 2_000
-        universe.at(universe.now + this.#random() * 3_000, () => {
-          server.isUp = true
-        })
+        // Before it ends, a server may tell some processes no more of what it does.
+        const lostMs = this.#random() * 500
+        line.isHeld = true
+        this.#rush(this.#processes, lostMs)
+        universe.at(universe.now + lostMs, () => this.#failOver(server, lostMs, process))
         return
       }
     }
+  }
+
+  /** Some write to keys of one partition, and all read them. */
+  #rush(by: readonly Process[], ms: number): void {
+    const universe = this.#universe
+    const partition = this.#partitionOfKey.get(this.#pick(this.#plan.keys))
+    const keys = this.#plan.keys.filter((key) => this.#partitionOfKey.get(key) === partition)
+    for (let left = 1 + Math.floor(4 * this.#random()); left > 0; left--) {
+      const at = universe.now + ms * this.#random()
+      universe.at(at, () => this.#act(this.#pick(by), this.#pick(keys), 1))
+      for (const process of this.#processes)
+        universe.at(at + 10 + 30 * this.#random(), () => this.#act(process, this.#pick(keys), 0))
+    }
+  }
+
+  /**
+   * Another server takes over.
+   *
+   * @param lostMs - What was done for so long it has not heard of.
+   * @param unaware - Somebody who has not either.
+   */
+  #failOver(server: ModelRedis, lostMs: number, unaware: Process | undefined): void {
+    const universe = this.#universe
+    const network = this.#network
+    if (this.#isQuiet) return
+    server.isUp = false
+    network.breakAll()
+    if (unaware !== undefined) {
+      const from = universe.now - lostMs
+      server.rollBack(lostMs)
+      const place = network.servers.indexOf(server)
+      const isThere = (key: Key, isOfTag: boolean) => {
+        const partition = isOfTag ? this.#plan.partitions : (this.#partitionOfKey.get(key) ?? 0)
+        return partition % network.servers.length === place
+      }
+      this.#history.lost(from, isThere, this.#everyone)
+    }
+    server.forgetScripts()
+    server.clockOffsetMs = (this.#random() - 0.5) * 2_000
+    universe.at(universe.now + this.#random() ** 4 * 3_000, () => {
+      server.isUp = true
+      // Before anyone asks where it stands who has seen more, what was lost may be passed by.
+      if (unaware !== undefined) this.#rush([unaware], 2)
+    })
   }
 }
 

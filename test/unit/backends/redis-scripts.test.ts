@@ -85,6 +85,59 @@ describe.skipIf(!hasRedis())('redis scripts', () => {
     expect(reading?.asOf.epoch).toBeGreaterThan(committed?.stamp.epoch ?? Number.POSITIVE_INFINITY)
   })
 
+  describe('a server that took over from one that was ahead, and was written to since,', () => {
+    // Of one the step is 3 long, of the other 257: what was lost is passed by.
+    const lost = { id: '0100000000000000', serial: 1 }
+    const later = { id: 'ff00000000000000', serial: 1 }
+
+    async function takenOver() {
+      const [aware, unaware] = [redisTier({ client, partitions: 1 }), redisTier({ client, partitions: 1 })]
+      const first = await unaware.ledger?.commit({ op: 'set', ...entry('1') }, lost)
+      const [state, log] = ['{tierwheel:0}:s', '{tierwheel:0}:l']
+      const kept = await Promise.all([state, log].map((key) => client.dumpBuffer(key)))
+      const seen = (await aware.ledger?.commit({ op: 'set', ...entry('2') }, lost))?.stamp
+      for (const [at, key] of [state, log].entries())
+        await client.restore(key, 0, kept[at] ?? Buffer.of(), 'REPLACE')
+      const passed = (await unaware.ledger?.commit({ op: 'delete', key: 'c:1:d' }, later))?.stamp
+      if (seen === undefined || passed === undefined || first === undefined) throw new Error('no ledger')
+      expect([first.stamp.sequence, seen.sequence, passed.sequence]).toEqual([3, 6, 260])
+      return { aware, unaware, seen, passed }
+    }
+
+    test('begins a new epoch for who has seen what it lost', async () => {
+      const { aware, passed } = await takenOver()
+      const [stamp] = (await aware.ledger?.probe('token')) ?? []
+      expect(stamp?.epoch).toBeGreaterThan(passed.epoch)
+      const fresh = redisTier({ client, partitions: 1 })
+      expect(await fresh.get('a:1:b'), 'what was stored before it is dead').toBeUndefined()
+    })
+
+    test('tells nobody that nothing came after what it lost, and keeps nothing from before', async () => {
+      const { unaware, seen, passed } = await takenOver()
+      expect(await unaware.ledger?.populate({ ...entry('3'), key: 'a:1:e' }, seen)).toBe('refused')
+      expect(await unaware.ledger?.since(seen)).toBe('gap')
+      const [stamp] = (await unaware.ledger?.probe('token')) ?? []
+      expect(stamp?.epoch, 'by that question it learns that something is lost').toBeGreaterThan(passed.epoch)
+    })
+
+    test('goes on for who has seen what it kept', async () => {
+      const { unaware, passed } = await takenOver()
+      await redisTier({ client, partitions: 1 }).get('a:1:b')
+      const known = { ...passed, sequence: 3 }
+      expect(await unaware.ledger?.since(known)).toMatchObject([{ after: 3, stamp: passed }])
+      expect(await unaware.ledger?.probe('token')).toMatchObject([passed, {}])
+    })
+  })
+
+  test('an order that comes to its end goes on in a new epoch', async () => {
+    const tier = redisTier({ client, partitions: 1 })
+    const epoch = 1_763_825_737_000_000
+    await client.set('{tierwheel:0}:s', `1 1 ${epoch} 9007199254000001 0\n`)
+    const origin = { id: '0123456789abcdef', serial: 1 }
+    const committed = await tier.ledger?.commit({ op: 'set', ...entry('1') }, origin)
+    expect(committed?.stamp.epoch).toBeGreaterThan(epoch)
+  })
+
   test('a clear takes the place of those it covers, and too many become one of everything', async () => {
     const store = new RedisStore('test', { client, partitions: 1 })
     for (const prefix of ['a:1', 'a:2', 'b:', 'a:']) await clear(store, prefix)

@@ -152,6 +152,14 @@ describe('what the bus tells', () => {
     expect(told).toEqual(['suspect below 13 of 1', 'gap: mutations after 10 and up to 13 were not heard'])
   })
 
+  test('of another history, in which what was heard is no place, makes everything older suspect', async () => {
+    const { told, listener } = await listening()
+    told.length = 0
+    listener.onMessage(message(500, { after: 9 }))
+    await rest()
+    expect(told).toEqual(['suspect below 500 of 1', 'gap: mutations after 10 and up to 500 were not heard'])
+  })
+
   test('sequences need not be dense: `after` decides', async () => {
     const { told, listener } = await listening()
     told.length = 0
