@@ -95,10 +95,20 @@ function isRefusal(cause: unknown): boolean {
   return /content security|\bCSP\b|unsafe-eval|disallowed by embedder/i.test(message)
 }
 
-function bytesOf(hex: string): Uint8Array<ArrayBuffer> {
-  const decoder = Uint8Array as unknown as { fromHex?: (text: string) => Uint8Array<ArrayBuffer> }
-  if (decoder.fromHex !== undefined) return decoder.fromHex(hex)
-  const bytes = new Uint8Array(hex.length / 2)
-  for (let at = 0; at < bytes.length; at++) bytes[at] = Number.parseInt(hex.slice(2 * at, 2 * at + 2), 16)
-  return bytes
+/** The bytes of a text as scripts/embed-core.js writes it. */
+function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  const values = new Map<string, number>()
+  for (let code = 35; code < 127; code++) {
+    const character = String.fromCharCode(code)
+    if (!"$&'<\\`".includes(character)) values.set(character, values.size)
+  }
+  const { size } = values
+  const short = size - Math.ceil(256 / size)
+  const bytes: number[] = []
+  for (let at = 0; at < text.length; at++) {
+    const value = values.get(text.charAt(at)) as number
+    if (value < short) bytes.push(bytes[value] as number)
+    else bytes.push((value - short) * size + (values.get(text.charAt(++at)) as number))
+  }
+  return Uint8Array.from(bytes.slice(short))
 }
