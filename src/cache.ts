@@ -10,11 +10,12 @@ import type { Reads } from './coordinator/reads.ts'
 import { placesIn } from './coordinator/session.ts'
 import { describe } from './duration.ts'
 import { type Key, type KeyScope, type KeyVersion, namespaceScope, withVersion } from './key.ts'
-import type { L1Stats } from './l1/l1.ts'
+import type { L1Stats, RestoreOutcome } from './l1/l1.ts'
 import { invalidateAround, type WrapOptions, type Wrapped, wrap } from './memoize.ts'
 import type { CacheEventName, CacheEvents, Events } from './metrics/events.ts'
 import {
   type CallOptions,
+  checkFunction,
   checkNames,
   checkSkip,
   checkTags,
@@ -162,6 +163,9 @@ export interface CacheParts {
   readonly version: KeyVersion
   readonly defaults: ResolvedCall
   readonly l1: { readonly size: number; readonly bytes: number; stats(): L1Stats } | undefined
+  /** What came of the snapshot it was given. */
+  readonly restored: Promise<RestoreOutcome>
+  snapshot(): AsyncGenerator<Uint8Array, void, undefined>
   tiers(): TierStats[]
   health(): CacheHealth
 }
@@ -252,7 +256,7 @@ export class Cache<V = unknown> {
       const passes = options !== undefined && (options.forceFresh === true || options.skip === 'copies')
       const value = passes ? undefined : this.#reads.hit(key, scope, false)
       if (value !== undefined) return Promise.resolve(value as T)
-      if (typeof load !== 'function') throw new TypeError(`load: ${describe(load)} is not a function`)
+      checkFunction(load, 'load')
       const call = resolveCall(this.#defaults, options)
       return this.#reads.getOrSet(key, scope, load as Loader<unknown>, call) as Promise<T>
     } catch (error) {
@@ -431,7 +435,7 @@ export class Cache<V = unknown> {
     load: BulkLoader<T>,
     options?: LoadOptions<NoInfer<T>>,
   ): Promise<{ values: Map<Key, T>; failed: Map<Key, unknown> }> {
-    if (typeof load !== 'function') throw new TypeError(`load: ${describe(load)} is not a function`)
+    checkFunction(load, 'load')
     const call = resolveCall(this.#defaults, options)
     const scope = this.#scopeOf(options)
     const outcome = await this.#reads.getOrSetMany([...keys], scope, load, call)
@@ -576,6 +580,29 @@ export class Cache<V = unknown> {
     return this.#coordinator.token
   }
 
+  /**
+   * What L1 has, as a stream of bytes for `l1.restore` of a cache with the same prefix, version, first level, codec and
+   * authority. It may be written while the cache is in use, and before `close`: without a lease no entry is known to be
+   * good, and none is written.
+   *
+   * @throws TypeError when the cache has no first level.
+   * @example
+   * await saveSnapshot(cache, '/var/cache/app/cache.snapshot')
+   * await cache.close()
+   */
+  snapshot(): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.#parts.l1 === undefined) throw new TypeError('snapshot: this cache has no first level')
+    return this.#parts.snapshot()
+  }
+
+  /**
+   * What came of the snapshot given as `l1.restore`, when that is known; `absent` without one. It never rejects. Until
+   * then the cache is used as any other, and what is done with a key stands against what the snapshot has.
+   */
+  get restored(): Promise<RestoreOutcome> {
+    return this.#parts.restored
+  }
+
   /** Counts since the cache was created. */
   stats(): CacheStats {
     return { l1: this.#parts.l1?.stats(), tiers: this.#parts.tiers(), ...this.#coordinator.counts }
@@ -592,8 +619,7 @@ export class Cache<V = unknown> {
    * @returns A function that takes the listener away again.
    */
   on<Name extends CacheEventName>(name: Name, listener: (event: CacheEvents[Name]) => void): () => void {
-    if (typeof listener !== 'function')
-      throw new TypeError(`listener: ${describe(listener)} is not a function`)
+    checkFunction(listener, 'listener')
     return this.#events.on(name, listener)
   }
 

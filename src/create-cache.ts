@@ -13,6 +13,7 @@ import { defaultLimits, Guard } from './coordinator/guard.ts'
 import { HoldOff } from './coordinator/hold-off.ts'
 import { Invalidations } from './coordinator/invalidations.ts'
 import { Outbox } from './coordinator/outbox.ts'
+import { Snapshots } from './coordinator/snapshots.ts'
 import { Tags } from './coordinator/tags.ts'
 import { type Level, TierStack } from './coordinator/tier-stack.ts'
 import { isPrecompiled } from './core/module.ts'
@@ -20,14 +21,18 @@ import { checkPolicy, defaultPolicy, type EvictionPolicy } from './core/policies
 import { type Duration, describe, toMs } from './duration.ts'
 import { type KeyVersion, keyScope } from './key.ts'
 import { type BudgetOptions, budgetNames, budgetOf } from './l1/budget.ts'
-import { L1 } from './l1/l1.ts'
+import { L1, nothingRestored } from './l1/l1.ts'
+import { type SharingOptions, sharingNames, sharingOf } from './l1/sharing.ts'
 import { adviceOn } from './metrics/advisor.ts'
 import { Events } from './metrics/events.ts'
 import {
   checkClock,
   checkCount,
+  checkFlag,
+  checkFunction,
   checkNames,
   checkRandom,
+  checkStream,
   type LifetimeOptions,
   type LoadLimits,
   resolveDefaults,
@@ -36,7 +41,7 @@ import { type Random, randomId, systemRandom } from './random.ts'
 import type { Tier } from './tiers/tier.ts'
 
 /** Options of the first level within a cache. */
-export interface CacheL1Options extends BudgetOptions<unknown> {
+export interface CacheL1Options extends BudgetOptions<unknown>, SharingOptions<unknown> {
   /**
    * The most entries held in this process, 1 to 67,108,863. One more evicts the one that `policy` names.
    *
@@ -50,6 +55,32 @@ export interface CacheL1Options extends BudgetOptions<unknown> {
    * @defaultValue `'lazy-tinylfu'`
    */
   policy?: EvictionPolicy
+
+  /**
+   * When a value is copied. As in `createL1`, but that with `'get'` it is copied when it is stored as well: a loaded
+   * value goes to all who waited for it, and none of them can change what is stored.
+   *
+   * @defaultValue `'never'`
+   */
+  cloneOn?: 'get' | 'set' | 'never'
+
+  /**
+   * A snapshot of an earlier cache (`cache.snapshot()`), read as soon as the cache is made; `cache.restored` and the
+   * event `snapshot.restored` say what came of it. What is damaged, incomplete or of another cache is not used. With a
+   * bus an entry comes in when the authority's log shows that its key was not changed meanwhile; if the log does not
+   * reach back so far, the entries of that partition are left out. The authority is waited for, 30 s at the most.
+   *
+   * @defaultValue none: the first level begins empty
+   */
+  restore?: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+
+  /**
+   * Without a bus: that nothing has changed since the snapshot was made, or that nobody minds. Nothing here could find
+   * out, so without a bus `restore` is refused unless this is `true`. With a bus it has nothing to do, and is refused.
+   *
+   * @defaultValue `false`
+   */
+  trustSnapshot?: boolean
 }
 
 /** Options of `createCache`. */
@@ -169,6 +200,14 @@ export interface CacheOptions extends LifetimeOptions, LoadLimits {
   random?: Random
 }
 
+const l1Names: readonly (keyof CacheL1Options)[] = [
+  ...budgetNames,
+  ...sharingNames,
+  'policy',
+  'restore',
+  'trustSnapshot',
+]
+
 const optionNames: readonly (keyof CacheOptions)[] = [
   'bus',
   'clock',
@@ -239,9 +278,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
       ? Number.POSITIVE_INFINITY
       : checkCount(options.maxLoads, 'maxLoads', 1, Number.MAX_SAFE_INTEGER)
   const { waitUntil } = options
-  if (waitUntil !== undefined && typeof waitUntil !== 'function') {
-    throw new TypeError(`waitUntil: ${describe(waitUntil)} is not a function`)
-  }
+  if (waitUntil !== undefined) checkFunction(waitUntil, 'waitUntil')
 
   const holdOffMs = options.holdOff === undefined ? 0 : toMs(options.holdOff, 'holdOff')
 
@@ -282,9 +319,11 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     events,
   })
   const l1 = options.l1 === false ? undefined : createFirstLevel(options.l1, codec, bus, clock, random)
+  const copies = new Copies({ l1, invalidations, tags, hasBus: bus !== undefined, clock, scope })
   const origin = randomId(random)
+  const busGuard = bus && new Guard(bus.name, clock, events, limits)
   const coordinator = new Coordinator({
-    copies: new Copies({ l1, invalidations, tags, hasBus: bus !== undefined, clock, scope }),
+    copies,
     tags,
     holdOff: new HoldOff(clock, holdOffMs),
     outbox: outboxOf(options),
@@ -292,7 +331,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     stack,
     authority,
     bus,
-    busGuard: bus && new Guard(bus.name, clock, events, limits),
+    busGuard,
     leaseMs,
     codec,
     clock,
@@ -304,6 +343,16 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     maxLoads,
     closeMs: deadlineMs,
     waitUntil,
+  })
+
+  const { inbound } = coordinator
+  const snapshots = new Snapshots({ copies, tags, scope, clock, authority, inbound, busGuard })
+  const restore = options.l1 === false ? undefined : options.l1?.restore
+  const restored = restore && l1?.restore(restore, snapshots)
+  void restored?.then(({ status, entries, leftOut, error }) => {
+    if (events.hears('snapshot.restored')) {
+      events.tell('snapshot.restored', { status, entries, leftOut, error })
+    }
   })
 
   const advice = adviceOn({
@@ -325,6 +374,8 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     version: options.version ?? 1,
     defaults,
     l1,
+    restored: restored ?? Promise.resolve(nothingRestored('absent')),
+    snapshot: () => (l1 as L1<unknown>).save(snapshots),
     tiers: () =>
       levels.map(({ tier, guard, hits, misses }) => ({
         name: tier.name,
@@ -375,9 +426,11 @@ function createFirstLevel(
   random: Random,
 ): L1<unknown> {
   const { policy = defaultPolicy, ...held } = options ?? {}
-  checkNames(options ?? {}, [...budgetNames, 'policy'], 'l1')
+  checkNames(options ?? {}, l1Names, 'l1')
+  checkRestore(options ?? {}, bus)
   const isUnlimited = held.maxEntries === undefined && held.maxBytes === undefined
   const budget = budgetOf(isUnlimited ? { ...held, maxEntries: DEFAULT_L1_ENTRIES } : held, codec, 'l1.')
+  const sharing = sharingOf(held, budget.codec !== undefined, 'l1.')
   return new L1<unknown>({
     ...budget,
     policy: checkPolicy(policy, 'l1.policy', budget.maxBytes > 0),
@@ -391,7 +444,22 @@ function createFirstLevel(
     snapshotCodec: codec,
     // Without a bus nobody tells of changes, so entries need no stamps.
     partitions: bus?.ledger.partitions ?? 0,
+    ...sharing,
+    onStore: sharing.onStore ?? sharing.onRead,
   })
+}
+
+function checkRestore({ restore, trustSnapshot = false }: CacheL1Options, bus: Bus | undefined): void {
+  checkFlag(trustSnapshot, 'l1.trustSnapshot')
+  if (trustSnapshot && bus !== undefined)
+    throw new TypeError('l1.trustSnapshot: with a bus the authority says what is still good; leave it out')
+  if (restore === undefined) return
+  checkStream(restore, 'l1.restore')
+  if (bus === undefined && !trustSnapshot) {
+    throw new TypeError(
+      'l1.restore: without a bus nobody can say what changed since the snapshot; give a bus, or l1.trustSnapshot: true',
+    )
+  }
 }
 
 function checkTiers(tiers: unknown): readonly Tier[] {

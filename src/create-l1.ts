@@ -6,21 +6,36 @@ import { type Codec, checkCodec } from './codecs/codec.ts'
 import { jsonCodec } from './codecs/json.ts'
 import { isPrecompiled } from './core/module.ts'
 import { checkPolicy, defaultPolicy, type EvictionPolicy } from './core/policies.ts'
-import { type Duration, describe, toMs } from './duration.ts'
+import { type Duration, toMs } from './duration.ts'
 import { type BudgetOptions, budgetNames, budgetOf } from './l1/budget.ts'
 import { L1, type RemovalListener } from './l1/l1.ts'
-import { type SharingOptions, sharingOf } from './l1/sharing.ts'
-import { checkClock, checkNames, ttlMsOf } from './options.ts'
+import { type SharingOptions, sharingNames, sharingOf } from './l1/sharing.ts'
+import {
+  checkClock,
+  checkFlag,
+  checkFunction,
+  checkNames,
+  checkRandom,
+  checkStream,
+  ttlMsOf,
+} from './options.ts'
 import { type Random, systemRandom } from './random.ts'
 
 export type { Codec } from './codecs/codec.ts'
 export type { EvictionPolicy } from './core/policies.ts'
 export type { Key } from './key.ts'
 export type { BudgetOptions } from './l1/budget.ts'
-export type { L1, L1CallOptions, L1Inspection, L1Stats, RemovalCause, RemovalListener } from './l1/l1.ts'
+export type {
+  L1,
+  L1CallOptions,
+  L1Inspection,
+  L1Stats,
+  RemovalCause,
+  RemovalListener,
+  RestoreOutcome,
+} from './l1/l1.ts'
 export type { PreparedKey } from './l1/prepared-key.ts'
 export type { SharingOptions } from './l1/sharing.ts'
-export type { RestoreOutcome } from './l1/snapshot.ts'
 
 /** Options of `createL1`. */
 export interface L1Options<V> extends BudgetOptions<V>, SharingOptions<V> {
@@ -101,12 +116,10 @@ export interface L1Options<V> extends BudgetOptions<V>, SharingOptions<V> {
 
 const optionNames: readonly (keyof L1Options<unknown>)[] = [
   ...budgetNames,
+  ...sharingNames,
   'clock',
   'clockResolution',
-  'clone',
-  'cloneOn',
   'codec',
-  'freeze',
   'onRemoval',
   'policy',
   'random',
@@ -114,13 +127,6 @@ const optionNames: readonly (keyof L1Options<unknown>)[] = [
   'touchOnGet',
   'ttl',
 ]
-
-/** Bytes are copied on the way in and on the way out, so what is for shared objects has nothing to do. */
-function checkUnshared<V>({ cloneOn, freeze, clone }: SharingOptions<V>): void {
-  for (const [name, value] of Object.entries({ cloneOn, freeze, clone })) {
-    if (value !== undefined) throw new TypeError(`${name}: is for values by reference; bytes are not shared`)
-  }
-}
 
 /**
  * A cache in this process: synchronous, bounded by a number of entries or bytes, with deadlines where wanted.
@@ -147,17 +153,10 @@ export function createL1<V>(options: L1Options<V>): L1<V> {
     clock = systemClock,
     random = systemRandom,
   } = options
-  if (onRemoval !== undefined && typeof onRemoval !== 'function') {
-    throw new TypeError(`onRemoval: ${describe(onRemoval)} is not a function`)
-  }
-  if (typeof touchOnGet !== 'boolean') {
-    throw new TypeError(`touchOnGet: ${describe(touchOnGet)} is not a boolean`)
-  }
-  if (typeof (random as Random | null)?.bytes !== 'function') {
-    throw new TypeError(`random: ${describe(random)} has no bytes()`)
-  }
+  if (onRemoval !== undefined) checkFunction(onRemoval, 'onRemoval')
+  checkFlag(touchOnGet, 'touchOnGet')
   const budget = budgetOf(options, checkCodec(codec))
-  if (budget.codec !== undefined) checkUnshared(options)
+  const sharing = sharingOf(options, budget.codec !== undefined)
   return new L1<V>({
     ...budget,
     policy: checkPolicy(policy, 'policy', budget.maxBytes > 0),
@@ -165,20 +164,12 @@ export function createL1<V>(options: L1Options<V>): L1<V> {
     clockResolutionMs: toMs(clockResolution, 'clockResolution'),
     hasTimers: !isPrecompiled,
     clock: checkClock(clock),
-    random,
+    random: checkRandom(random),
     onRemoval,
     touchOnGet,
     snapshotCodec: codec,
-    restore: restore === undefined ? undefined : checkStream(restore),
-    ...sharingOf(options),
+    restore: restore === undefined ? undefined : checkStream(restore, 'restore'),
+    ...sharing,
     partitions: 0,
   })
-}
-
-function checkStream(value: unknown): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
-  const isObject = typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)
-  if (!isObject || !(Symbol.asyncIterator in value || Symbol.iterator in value)) {
-    throw new TypeError(`restore: ${describe(value)} is not an iterable of Uint8Arrays`)
-  }
-  return value as AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 }

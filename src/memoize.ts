@@ -5,7 +5,7 @@
 import type { Cache, KeyOptions } from './cache.ts'
 import { describe } from './duration.ts'
 import type { Key } from './key.ts'
-import type { LoadOptions } from './options.ts'
+import { checkFunction, type LoadOptions } from './options.ts'
 
 /** How calls become keys: by a function of yours, or by a name and the arguments. */
 export interface WrapOptions<Args extends unknown[], V> extends LoadOptions<V> {
@@ -40,7 +40,7 @@ export function wrap<Args extends unknown[], V>(
   run: (...args: Args) => V | PromiseLike<V>,
   options: WrapOptions<Args, V>,
 ): Wrapped<Args, V> {
-  if (typeof run !== 'function') throw new TypeError(`run: ${describe(run)} is not a function`)
+  checkFunction(run, 'run')
   const { key: given, name, ...call } = options
   const keyOf = given ?? keyByName(name)
   const scope: KeyOptions = call.version === undefined ? {} : { version: call.version }

@@ -251,7 +251,8 @@ function checkJitter(value: unknown): number {
   return value
 }
 
-function checkFlag(value: unknown, option: string): boolean {
+/** Refuses what is neither `true` nor `false`, with a TypeError. */
+export function checkFlag(value: unknown, option: string): boolean {
   if (typeof value !== 'boolean')
     throw new TypeError(`${option}: ${describe(value)} is neither true nor false`)
   return value
@@ -378,6 +379,11 @@ export function checkCount(value: unknown, option: string, least: number, most: 
   return value
 }
 
+/** Refuses what can not be called, with a TypeError. */
+export function checkFunction(value: unknown, option: string): void {
+  if (typeof value !== 'function') throw new TypeError(`${option}: ${describe(value)} is not a function`)
+}
+
 /**
  * Refuses a clock that is not one.
  *
@@ -425,4 +431,13 @@ function isNear(left: string, right: string): boolean {
     left[start] === right[start + 1] &&
     left[start + 1] === right[start]
   return swapped || (leftEnd - start <= 1 && rightEnd - start <= 1)
+}
+
+/** Refuses what gives no bytes. */
+export function checkStream(value: unknown, name: string): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
+  const isObject = typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)
+  if (!isObject || !(Symbol.asyncIterator in value || Symbol.iterator in value)) {
+    throw new TypeError(`${name}: ${describe(value)} is not an iterable of Uint8Arrays`)
+  }
+  return value as AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 }

@@ -3,7 +3,7 @@
 import type { Duplex } from 'node:stream'
 import { type Clock, systemClock } from '../clock.ts'
 import { describe } from '../duration.ts'
-import { checkClock, checkCount, checkNames, checkRandom } from '../options.ts'
+import { checkClock, checkCount, checkFunction, checkNames, checkRandom } from '../options.ts'
 import { type Random, systemRandom } from '../random.ts'
 import type { ConnectionOptions, ServerAddress } from './memcached-connection.ts'
 
@@ -79,8 +79,7 @@ export function resolveMemcached(options: MemcachedTierOptions): ResolvedMemcach
     )
   }
   if (typeof fence !== 'boolean') throw new TypeError(`fence: ${describe(fence)} is neither true nor false`)
-  if (connect !== undefined && typeof connect !== 'function')
-    throw new TypeError(`connect: ${describe(connect)} is not a function`)
+  if (connect !== undefined) checkFunction(connect, 'connect')
   return {
     // In one order, whatever the order given: the place in it is the partition of a fenced tier.
     servers: addresses.sort((left, right) => (left.name < right.name ? -1 : 1)),

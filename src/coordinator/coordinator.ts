@@ -33,6 +33,7 @@ import { Filling, type FillingCounts } from './filling.ts'
 import type { Guard } from './guard.ts'
 import { Hearing } from './hearing.ts'
 import type { HoldOff } from './hold-off.ts'
+import type { Inbound } from './inbound.ts'
 import { Life } from './life.ts'
 import { LoadSlots } from './load-slots.ts'
 import { Mutations } from './mutations.ts'
@@ -174,7 +175,7 @@ export class Coordinator {
   }
 
   /** Whether the bus works, and why not; `undefined` without a bus. */
-  get inbound(): { readonly isConnected: boolean; readonly error: unknown } | undefined {
+  get inbound(): Inbound | undefined {
     return this.#hearing.inbound
   }
 

@@ -8,7 +8,7 @@
 import type { Clock } from '../clock.ts'
 import { type Lifetime, staleMsOf } from '../entry.ts'
 import { type Key, type KeyScope, l1KeyOfStored } from '../key.ts'
-import { FRESH, type L1, STALE, SUSPECT } from '../l1/l1.ts'
+import { type CoreStamp, FRESH, type L1, STALE, SUSPECT } from '../l1/l1.ts'
 import type { Stamp } from '../stamp.ts'
 import type { Invalidations } from './invalidations.ts'
 import type { Validators } from './loading.ts'
@@ -148,16 +148,27 @@ export class Copies {
     const l1 = this.#l1
     if (l1 === undefined) return
     if (this.#hasBus) {
-      const floor = asOf === undefined ? undefined : this.#floors[asOf.partition]
-      if (asOf === undefined || floor?.stamp.epoch !== asOf.epoch) {
+      const stamp = asOf === undefined ? undefined : this.stampOf(asOf)
+      if (asOf === undefined || stamp === undefined) {
         l1.drop(l1Key)
         return
       }
-      l1.stampNext(asOf.partition, floor.epochIndex, asOf.sequence, 0)
+      l1.stampNext(asOf.partition, stamp.epochIndex, stamp.asOf, 0)
     }
-    if (note?.mark !== undefined) this.#hasMarks = true
+    if (note !== undefined) this.expect(note)
     if (typeof l1Key === 'string' && l1Key.charCodeAt(0) === 0) this.#puts++
     l1.put(l1Key, value, freshUntil - (note?.aheadMs ?? 0), usableUntil, this.#clock.now(), note)
+  }
+
+  /** How L1 is told that an entry is current up to `stamp`; `undefined` when that is not of the present epoch. */
+  stampOf({ partition, epoch, sequence }: Stamp): CoreStamp | undefined {
+    const floor = this.#floors[partition]
+    return floor?.stamp.epoch === epoch ? { epochIndex: floor.epochIndex, asOf: sequence } : undefined
+  }
+
+  /** An entry with this note comes into L1. */
+  expect(note: Note): void {
+    if (note.mark !== undefined) this.#hasMarks = true
   }
 
   /** Puts a value into L1 for a whole life from now on. */

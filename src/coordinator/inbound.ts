@@ -75,6 +75,8 @@ export class Inbound implements BusListener {
   #isClosed = false
   #error: unknown
   #retry: Timer | undefined
+  /** Who waits for the bus to work. */
+  #awaiting: (() => void)[] = []
 
   constructor(parts: InboundParts) {
     this.#parts = parts
@@ -93,6 +95,12 @@ export class Inbound implements BusListener {
   /** Whether every mutation elsewhere is heard here, with proof that is not too old. */
   get isConnected(): boolean {
     return this.#isConnected && this.#lease.holds
+  }
+
+  /** Resolves when the bus works; never once this is closed. */
+  connected(): Promise<void> {
+    if (this.#isConnected) return Promise.resolve()
+    return new Promise((resolve) => this.#awaiting.push(resolve))
   }
 
   /** Why the bus does not work at the moment; `undefined` while it does, or when nothing is known but silence. */
@@ -251,6 +259,7 @@ export class Inbound implements BusListener {
     this.#lease.begin(provenAt)
     if (this.#isConnected) return
     this.#isConnected = true
+    for (const resolve of this.#awaiting.splice(0)) resolve()
     if (events.hears('bus.connected')) events.tell('bus.connected', { bus: bus.name })
   }
 

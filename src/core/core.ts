@@ -460,6 +460,11 @@ export class Core {
     this.#exports.stampNext(partition, epochIndex, asOf, tagSequence)
   }
 
+  /** The partition in the stamp of an entry; negative in a cache without an authority. */
+  partitionOf(slot: number): number {
+    return this.#exports.partitionOf(slot)
+  }
+
   /** Entries of `partition` are suspect when their epoch is another or their `asOf` is lower. */
   setPartition(partition: number, epochIndex: number, suspectBelow: number): void {
     this.#exports.setPartition(partition, epochIndex, suspectBelow)

@@ -10,7 +10,7 @@ import type { Codec } from '../codecs/codec.ts'
 import { MAX_BYTES, MAX_ENTRIES } from '../core/core.ts'
 import { describe } from '../duration.ts'
 import type { Key } from '../key.ts'
-import { checkCount } from '../options.ts'
+import { checkCount, checkFunction } from '../options.ts'
 
 /** Options that say how much an L1 holds, and as what. */
 export interface BudgetOptions<V> {
@@ -97,9 +97,7 @@ export function budgetOf<V>(options: BudgetOptions<V>, codec: Codec, prefix = ''
     throw new TypeError(`${prefix}values: ${describe(values)} is not one of 'reference', 'bytes'`)
   }
   const holdsValues = values === 'bytes'
-  if (sizeOf !== undefined && typeof sizeOf !== 'function') {
-    throw new TypeError(`${prefix}sizeOf: ${describe(sizeOf)} is not a function`)
-  }
+  if (sizeOf !== undefined) checkFunction(sizeOf, `${prefix}sizeOf`)
   if (maxBytes === undefined) {
     const needless =
       sizeOf !== undefined ? 'sizeOf' : maxEntryBytes !== undefined ? 'maxEntryBytes' : undefined

@@ -19,7 +19,7 @@
 // entries expire that nobody asks for. Time never goes back: a clock that does stands still here until it
 // has caught up.
 
-import type { Clock, Timer } from '../clock.ts'
+import { type Clock, nextTurn, type Timer } from '../clock.ts'
 import type { Codec } from '../codecs/codec.ts'
 import {
   ABSENT,
@@ -44,9 +44,10 @@ import type { Budget } from './budget.ts'
 import { ByteValues } from './byte-values.ts'
 import { Memo } from './memo.ts'
 import { type PreparedHome, PreparedKey } from './prepared-key.ts'
-import { type RestoreOutcome, restoreSnapshot, type SnapshotSource, writeSnapshot } from './snapshot.ts'
+import type { Provenance, RestoreOutcome, SnapshotSource } from './snapshot.ts'
 
 export { FRESH, STALE, SUSPECT } from '../core/core.ts'
+export type { CoreStamp, Provenance, RestoreOutcome } from './snapshot.ts'
 
 /**
  * Why an entry left: `evicted` for room (its deadline may have passed unnoticed), `expired` because of its
@@ -138,6 +139,14 @@ export interface L1Settings<V> extends Partial<Omit<Budget<V>, 'maxEntries'>> {
   readonly instance?: CoreInstance | undefined
 }
 
+/** Keys with which something was done. */
+interface Overtaking {
+  readonly keys: Set<Key>
+  /** Of keys that were removed by what they are like. */
+  readonly kinds: ((key: Key) => boolean)[]
+  wasCleared: boolean
+}
+
 interface Removal<V> {
   readonly key: Key
   readonly value: V
@@ -179,9 +188,9 @@ export class L1<V> implements PreparedHome<V> {
   readonly #onRead: ((value: V) => V) | undefined
   /** By slot, how long the entry lives after a use; kept only where uses renew it. */
   readonly #ttls: number[] | undefined
-  readonly #restored: Promise<RestoreOutcome> | undefined
+  #restored: Promise<RestoreOutcome> = Promise.resolve(nothingRestored('absent'))
   /** What was done while entries of a snapshot come in; they are older. */
-  #overtaking: { keys: Set<Key>; wasCleared: boolean } | undefined
+  #overtaking: Overtaking | undefined
 
   readonly #queue: Removal<V>[] = []
   #isDelivering = false
@@ -233,7 +242,7 @@ export class L1<V> implements PreparedHome<V> {
     this.#clockResolutionMs = settings.clockResolutionMs
     this.#hasTimers = settings.hasTimers
     this.#self = new WeakRef<L1<V>>(this)
-    this.#restored = settings.restore === undefined ? undefined : this.#restore(settings.restore)
+    if (settings.restore !== undefined) void this.restore(settings.restore)
   }
 
   /** Entries held. One that has expired counts until it is asked for or swept. */
@@ -455,7 +464,7 @@ export class L1<V> implements PreparedHome<V> {
    * for await (const bytes of l1.snapshot()) await file.write(bytes)
    */
   snapshot(): AsyncGenerator<Uint8Array, void, undefined> {
-    return writeSnapshot(this.#snapshotSource())
+    return this.save(undefined)
   }
 
   /**
@@ -463,7 +472,7 @@ export class L1<V> implements PreparedHome<V> {
    * used, and what is done with a key stands against what the snapshot has.
    */
   get restored(): Promise<RestoreOutcome> {
-    return this.#restored ?? Promise.resolve({ status: 'absent', error: undefined, entries: 0, leftOut: 0 })
+    return this.#restored
   }
 
   /**
@@ -604,6 +613,7 @@ export class L1<V> implements PreparedHome<V> {
 
   /** Removes every entry whose key `fits`, hidden or not. Walks over all of them. @internal */
   dropWhere(fits: (key: Key) => boolean): void {
+    this.#overtaking?.kinds.push(fits)
     const found: Key[] = []
     for (let slot = this.#core.nextOlder(-1); slot !== -1; slot = this.#core.nextOlder(slot)) {
       const key = this.#core.keyOf(slot)
@@ -627,7 +637,26 @@ export class L1<V> implements PreparedHome<V> {
     this.#core.setLease(until)
   }
 
-  #snapshotSource(): SnapshotSource {
+  /** The stream of `snapshot()`, with what `provenance` says of the entries. @internal */
+  async *save(provenance: Provenance | undefined): AsyncGenerator<Uint8Array, void, undefined> {
+    const { writeSnapshot } = await import('./snapshot.ts')
+    yield* writeSnapshot(this.#snapshotSource(provenance))
+  }
+
+  /**
+   * Takes in a snapshot; once, and before anything else is done, so that what is done counts as newer.
+   *
+   * @internal
+   */
+  restore(
+    source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    provenance?: Provenance,
+  ): Promise<RestoreOutcome> {
+    this.#restored = this.#restore(source, provenance)
+    return this.#restored
+  }
+
+  #snapshotSource(provenance: Provenance | undefined): SnapshotSource {
     return {
       core: this.#core,
       policy: this.#policy,
@@ -637,38 +666,56 @@ export class L1<V> implements PreparedHome<V> {
       codec: this.#snapshotCodec,
       clock: this.#clock,
       now: () => this.#notBefore(this.#clock.now()),
+      nextTurn,
+      isGood: (slot, generation) => {
+        const answer = this.#core.peekAt(slot, generation, this.#notBefore(this.#clock.now()))
+        return answer >= 0 && (answer & 7) !== SUSPECT
+      },
       valueAt: (slot) => this.#held(slot),
       ttlAt: (slot) => this.#ttls?.[slot],
+      noteAt: (slot) => this.#notes?.[slot],
+      provenance,
     }
   }
 
-  async #restore(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<RestoreOutcome> {
-    const overtaking = { keys: new Set<Key>(), wasCleared: false }
+  async #restore(
+    source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    provenance: Provenance | undefined,
+  ): Promise<RestoreOutcome> {
+    const overtaking: Overtaking = { keys: new Set(), kinds: [], wasCleared: false }
     this.#overtaking = overtaking
-    const outcome = await restoreSnapshot(
-      {
-        ...this.#snapshotSource(),
-        get wasCleared() {
-          return overtaking.wasCleared
+    try {
+      const { restoreSnapshot } = await import('./snapshot.ts')
+      return await restoreSnapshot(
+        {
+          ...this.#snapshotSource(provenance),
+          get wasCleared() {
+            return overtaking.wasCleared
+          },
+          get hasOvertaken() {
+            return overtaking.keys.size !== 0 || overtaking.kinds.length !== 0
+          },
+          isOvertaken: (key) => overtaking.keys.has(key) || overtaking.kinds.some((fits) => fits(key)),
+          put: (key, value, freshUntil, usableUntil, now, note) =>
+            this.put(key, value as V, freshUntil, usableUntil, now, note),
+          keep: (slot, value, ttlMs, usableUntil, note) =>
+            this.#keep(slot, value as V, ttlMs, usableUntil, note),
         },
-        get hasOvertaken() {
-          return overtaking.keys.size !== 0
-        },
-        isOvertaken: (key) => overtaking.keys.has(key),
-        put: (key, value, freshUntil, usableUntil, now) =>
-          this.put(key, value as V, freshUntil, usableUntil, now),
-        keep: (slot, value, ttlMs, usableUntil) => this.#keep(slot, value as V, ttlMs, usableUntil),
-      },
-      source,
-    )
-    this.#overtaking = undefined
-    return outcome
+        source,
+      )
+    } catch (error) {
+      // A bundler may have left the code of this out.
+      return nothingRestored('failed', error)
+    } finally {
+      this.#overtaking = undefined
+    }
   }
 
   /** An entry of a snapshot was stored at `slot`. */
-  #keep(slot: number, value: V, ttlMs: number | undefined, usableUntil: number): void {
+  #keep(slot: number, value: V, ttlMs: number | undefined, usableUntil: number, note: unknown): void {
     while (this.#values.length < slot) this.#values.push(undefined)
     this.#values[slot] = this.#onStore === undefined ? value : this.#onStore(value)
+    if (note !== undefined || this.#notes !== undefined) this.#noteDown(slot, note)
     if (this.#ttls !== undefined) this.#ttls[slot] = ttlMs ?? usableUntil - this.#latest
     if (usableUntil !== Infinity) this.#expectDeadline(this.#latest)
   }
@@ -977,6 +1024,11 @@ export class L1<V> implements PreparedHome<V> {
       return undefined
     }
   }
+}
+
+/** What came of a restore that took nothing. */
+export function nothingRestored(status: RestoreOutcome['status'], error?: unknown): RestoreOutcome {
+  return { status, error, entries: 0, leftOut: 0 }
 }
 
 /** The limit for one entry under a budget of `capacity`; 0 where there is none. */

@@ -2,6 +2,7 @@
 // and lets any of them change what the others have.
 
 import { describe } from '../duration.ts'
+import { checkFlag, checkFunction } from '../options.ts'
 
 /** Options that say what is shared. */
 export interface SharingOptions<V> {
@@ -30,24 +31,37 @@ export interface SharingOptions<V> {
   freeze?: boolean
 }
 
+/** Their names. */
+export const sharingNames = ['cloneOn', 'clone', 'freeze'] as const
+
 /** What `L1` does with values on their way in and out; `undefined` for nothing. */
 export interface Sharing<V> {
   readonly onStore: ((value: V) => V) | undefined
   readonly onRead: ((value: V) => V) | undefined
 }
 
-/** Checks the options; `prefix` stands before their names in messages. */
-export function sharingOf<V>(options: SharingOptions<V>, prefix = ''): Sharing<V> {
+/**
+ * Checks the options; `prefix` stands before their names in messages.
+ *
+ * @param isBytes - Whether values are held as bytes: those are copied on the way in and on the way out, so what is for
+ *   shared objects has nothing to do.
+ */
+export function sharingOf<V>(options: SharingOptions<V>, isBytes: boolean, prefix = ''): Sharing<V> {
+  if (isBytes) {
+    for (const name of sharingNames) {
+      if (options[name] === undefined) continue
+      throw new TypeError(`${prefix}${name}: is for values by reference; bytes are not shared`)
+    }
+  }
   const { cloneOn = 'never', clone = copyOf, freeze = false } = options
   if (cloneOn !== 'get' && cloneOn !== 'set' && cloneOn !== 'never') {
     throw new TypeError(`${prefix}cloneOn: ${describe(cloneOn)} is not one of 'get', 'set', 'never'`)
   }
-  if (typeof clone !== 'function') throw new TypeError(`${prefix}clone: ${describe(clone)} is not a function`)
+  checkFunction(clone, `${prefix}clone`)
   if (options.clone !== undefined && cloneOn === 'never') {
     throw new TypeError(`${prefix}clone: is used with cloneOn: 'get' or 'set', which is not given`)
   }
-  if (typeof freeze !== 'boolean')
-    throw new TypeError(`${prefix}freeze: ${describe(freeze)} is not a boolean`)
+  checkFlag(freeze, `${prefix}freeze`)
   const copiesIn = cloneOn === 'set' ? clone : undefined
   return {
     onStore: freeze ? (value) => frozen(copiesIn === undefined ? value : copiesIn(value)) : copiesIn,

@@ -12,7 +12,7 @@
 //   entry     key word u32: bits 0-16 length, 17-18 encoding, 19 has times, 20 has a ttl, 24-31 kind of value
 //             value bytes u32, what the policy knows u32 (assembly/policies/policy.ts)
 //             fresh for f64, usable for f64, with bit 19: milliseconds from the beginning of the snapshot
-//             ttl f64, with bit 20
+//             ttl f64, with bit 20; note, bytes u32 and UTF-8, with bit 21; partition u32, with bit 22
 //             key, value
 //
 // All numbers are little endian. Since each sum is part of what the next one covers, a byte or a section that is
@@ -21,6 +21,8 @@
 //
 // The sum is xxHash32 (Collet, xxHash fast digest algorithm, 2012), which takes a fifth of the time of a CRC by
 // table, and no change within four bytes leaves it as it was. It finds damage, not malice.
+
+import type { Stamp } from '../stamp.ts'
 
 /** What a snapshot was made of; a reader of another kind leaves it. */
 export interface SnapshotHead {
@@ -35,6 +37,10 @@ export interface SnapshotHead {
   readonly values: string
   /** Name and number of the codec. */
   readonly codec: string
+  /** Whose entries they are; `''` for an L1 alone. */
+  readonly of: string
+  /** By partition, up to where changes were heard; `null` where nothing was. */
+  readonly heard: readonly (Stamp | null | undefined)[]
 }
 
 /** Why a stream of bytes is no snapshot; `absent` when there are none. */

@@ -11,12 +11,19 @@
 // Deadlines: an entry's remaining time is written as of the beginning, with the wall clock's time then, so the time
 // in between counts as lived. Where the wall clock has gone back since, nobody knows how much that was, and entries
 // with a deadline are left out.
+//
+// What a cache with other levels knows of its entries beyond that, and whether they are still good, it says itself
+// (`Provenance`).
+//
+// This file and its format are loaded when the first snapshot is written or read: most programs do neither. So it
+// imports nothing else but types; what it uses of the L1 comes with `SnapshotSource`.
 
-import { type Clock, nextTurn } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import type { Codec } from '../codecs/codec.ts'
-import { type Core, SUSPECT } from '../core/core.ts'
+import type { Core } from '../core/core.ts'
 import type { EvictionPolicy } from '../core/policies.ts'
 import type { Key } from '../key.ts'
+import type { Stamp } from '../stamp.ts'
 import { type Refusal, readSnapshot, SnapshotWriter, type WholeSnapshot } from './snapshot-format.ts'
 
 /** What came of a restore. */
@@ -25,15 +32,42 @@ export interface RestoreOutcome {
    * `restored`; `absent`: there was nothing; `foreign`: the bytes are of something else; `format`: of another version
    * of tierwheel; `damaged`: changed, incomplete, or not written to the end; `configuration`: of a cache with another
    * policy, `maxEntries`, codec or way to hold values; `failed`: reading threw; `cleared`: the cache was cleared
-   * meanwhile. In all cases but the first and the last no entry was taken.
+   * meanwhile; `unproved`: the authority could not be asked what has changed since. In all cases but `restored` and
+   * `cleared` no entry was taken.
    */
-  readonly status: 'restored' | Refusal | 'configuration' | 'failed' | 'cleared'
+  readonly status: 'restored' | Refusal | 'configuration' | 'failed' | 'cleared' | 'unproved'
   /** What reading threw, with `failed`. */
   readonly error: unknown
   /** Entries that were taken in. */
   readonly entries: number
-  /** Entries that were not: past their deadline, changed meanwhile, or with a value that the codec refuses. */
+  /** Entries that were not: past their deadline, changed since or perhaps, or with a value that the codec refuses. */
   readonly leftOut: number
+}
+
+/** What the entries of a partition are stamped with, in the words of the core. */
+export interface CoreStamp {
+  readonly epochIndex: number
+  readonly asOf: number
+}
+
+/** What a cache with other levels says of its entries when they are saved, and when they are taken in again. */
+export interface Provenance {
+  /** Whose entries they are; those of another cache are not taken. */
+  readonly of: string
+  /** By partition, up to where changes were heard; empty where nobody tells. */
+  heard(): readonly (Stamp | undefined)[]
+  /** A note as text, `''` for none; `undefined` when its entry is not to be saved. */
+  textOf(note: unknown): string | undefined
+  noteOf(text: string): unknown
+  /**
+   * Finds out what was changed since `heard` and has that dropped here, so that it counts as overtaken.
+   *
+   * @returns What says, for each partition and at the moment an entry comes in, how it is stamped: `undefined` when
+   *   it can not be known whether it is good. `undefined` altogether when nobody can be asked.
+   */
+  prove(
+    heard: readonly (Stamp | undefined)[],
+  ): Promise<((partition: number) => CoreStamp | undefined) | undefined>
 }
 
 /** What writing needs of an L1. */
@@ -49,9 +83,16 @@ export interface SnapshotSource {
   readonly clock: Clock
   /** The L1's time now. */
   now(): number
+  /** Lets the event loop turn. */
+  nextTurn(): Promise<void>
+  /** Whether the entry that was met at `slot` is there, and an answer. */
+  isGood(slot: number, generation: number): boolean
   valueAt(slot: number): unknown
   /** What a use gives the entry anew; `undefined` where uses renew nothing. */
   ttlAt(slot: number): number | undefined
+  noteAt(slot: number): unknown
+  /** `undefined` for an L1 alone. */
+  readonly provenance: Provenance | undefined
 }
 
 /** What restoring needs of an L1. */
@@ -61,9 +102,9 @@ export interface SnapshotTarget extends SnapshotSource {
   isOvertaken(key: Key): boolean
   readonly hasOvertaken: boolean
   /** Stores an entry in a cache with a budget in bytes, where room may have to be made for it. */
-  put(key: Key, value: unknown, freshUntil: number, usableUntil: number, now: number): boolean
+  put(key: Key, value: unknown, freshUntil: number, usableUntil: number, now: number, note: unknown): boolean
   /** An entry was stored at `slot`. */
-  keep(slot: number, value: unknown, ttlMs: number | undefined, usableUntil: number): void
+  keep(slot: number, value: unknown, ttlMs: number | undefined, usableUntil: number, note: unknown): void
 }
 
 /** Entries to a turn of the event loop: well under a millisecond of work. */
@@ -74,6 +115,8 @@ const SECTION_BYTES = 1 << 16
 
 const HAS_TIMES = 1 << 19
 const HAS_TTL = 1 << 20
+const HAS_NOTE = 1 << 21
+const HAS_PARTITION = 1 << 22
 const FORM = HAS_TIMES - 1
 const KIND_SHIFT = 24
 const ENTRY_HEAD_BYTES = 12
@@ -86,7 +129,7 @@ const NUMBER = 3
 
 /** The bytes of a snapshot of `source`, a section at a time. */
 export async function* writeSnapshot(source: SnapshotSource): AsyncGenerator<Uint8Array, void, undefined> {
-  const { core, policy, maxEntries, maxBytes, values, codec, clock } = source
+  const { core, policy, maxEntries, maxBytes, values, codec, clock, provenance } = source
   const sections = new SnapshotWriter()
   const startedAt = source.now()
   yield sections.begin({
@@ -97,26 +140,28 @@ export async function* writeSnapshot(source: SnapshotSource): AsyncGenerator<Uin
     maxBytes,
     values,
     codec: nameOf(codec),
+    of: provenance?.of ?? '',
+    // Before the first entry is written: what is heard later is heard of entries as they are written then.
+    heard: provenance?.heard() ?? [],
   })
-  const { slots, generations, count } = await orderOf(core, maxEntries)
+  const { slots, generations, count } = await orderOf(source)
   const entries = new EntryWriter(codec)
   let written = 0
   let left = TURN
   for (let at = count - 1; at >= 0; at--) {
     if (--left === 0) {
       left = TURN
-      await nextTurn()
+      await source.nextTurn()
     }
     const slot = slots[at] as number
-    const answer = core.peekAt(slot, generations[at] as number, source.now())
-    if (answer < 0 || (answer & 7) === SUSPECT) continue
-    if (!entries.add(core, slot, source.valueAt(slot), source.ttlAt(slot), startedAt)) continue
+    if (!source.isGood(slot, generations[at] as number)) continue
+    if (!entries.add(source, slot, startedAt)) continue
     written++
     if (entries.length >= SECTION_BYTES) {
       yield sections.entries(entries.bytes, entries.length)
       entries.length = 0
       left = TURN
-      await nextTurn()
+      await source.nextTurn()
     }
   }
   if (entries.length > 0) yield sections.entries(entries.bytes, entries.length)
@@ -133,7 +178,7 @@ interface Order {
  * The entries from the hottest on. Between two turns entries move: one that was passed may be met again, and is known
  * by then; one that moved to the front before it was reached is met by the second walk.
  */
-async function orderOf(core: Core, maxEntries: number): Promise<Order> {
+async function orderOf({ core, maxEntries, nextTurn }: SnapshotSource): Promise<Order> {
   const capacity = core.size
   const slots = new Uint32Array(capacity)
   const generations = new Uint32Array(capacity)
@@ -173,6 +218,7 @@ async function orderOf(core: Core, maxEntries: number): Promise<Order> {
 /** Entries one behind the other in an array that grows. */
 class EntryWriter {
   readonly #codec: Codec
+  readonly #encoder = new TextEncoder()
   bytes: Uint8Array = new Uint8Array(SECTION_BYTES + 4_096)
   #view = new DataView(this.bytes.buffer)
   length = 0
@@ -181,14 +227,19 @@ class EntryWriter {
     this.#codec = codec
   }
 
-  /** Answers `false`, with nothing written, for a value that has no bytes. */
-  add(core: Core, slot: number, value: unknown, ttlMs: number | undefined, startedAt: number): boolean {
+  /** Answers `false`, with nothing written, for a value that has no bytes and an entry that is not to be saved. */
+  add(source: SnapshotSource, slot: number, startedAt: number): boolean {
+    const { core, provenance } = source
+    const note = provenance?.textOf(source.noteAt(slot))
+    if (provenance !== undefined && note === undefined) return false
     const start = this.length
     const keyBytes = core.keyBytesOf(slot)
     const usableFor = core.usableUntilOf(slot) - startedAt
     const freshFor = core.freshUntilOf(slot) - startedAt
+    const ttlMs = source.ttlAt(slot)
     const isTimed = usableFor !== Infinity || freshFor !== Infinity
-    this.#reserve(ENTRY_HEAD_BYTES + 24 + keyBytes)
+    const noteBytes = note === undefined || note === '' ? undefined : this.#encoder.encode(note)
+    this.#reserve(ENTRY_HEAD_BYTES + 32 + (noteBytes?.length ?? 0) + keyBytes)
     let at = start + ENTRY_HEAD_BYTES
     let form = core.keyFormOf(slot)
     if (isTimed) {
@@ -202,9 +253,21 @@ class EntryWriter {
       this.#view.setFloat64(at, ttlMs, true)
       at += 8
     }
+    if (noteBytes !== undefined) {
+      form |= HAS_NOTE
+      this.#view.setUint32(at, noteBytes.length, true)
+      this.bytes.set(noteBytes, at + 4)
+      at += 4 + noteBytes.length
+    }
+    const partition = core.partitionOf(slot)
+    if (partition >= 0) {
+      form |= HAS_PARTITION
+      this.#view.setUint32(at, partition, true)
+      at += 4
+    }
     core.copyKey(slot, this.bytes, at)
     this.length = at + keyBytes
-    const kind = this.#addValue(value)
+    const kind = this.#addValue(source.valueAt(slot))
     if (kind === undefined) {
       this.length = start
       return false
@@ -275,18 +338,30 @@ export async function restoreSnapshot(
     return { status: 'failed', error, entries: 0, leftOut: 0 }
   }
   if (typeof snapshot === 'string') return { status: snapshot, error: undefined, entries: 0, leftOut: 0 }
-  const { policy, maxEntries, maxBytes, values, codec } = snapshot.head
+  const { policy, maxEntries, maxBytes, values, codec, of, heard } = snapshot.head
+  const { provenance } = target
   const isOurs =
+    of === (provenance?.of ?? '') &&
     policy === target.policy &&
     maxEntries === target.maxEntries &&
     maxBytes === target.maxBytes &&
     values === target.values &&
     codec === nameOf(target.codec)
   if (!isOurs) return { status: 'configuration', error: undefined, entries: 0, leftOut: 0 }
-  return takeIn(target, snapshot)
+  if (provenance === undefined) return takeIn(target, snapshot, () => undefined)
+  // JSON has `null` where there was nothing.
+  const stampOf = await provenance.prove(heard.map((stamp) => stamp ?? undefined))
+  if (stampOf === undefined) return { status: 'unproved', error: undefined, entries: 0, leftOut: 0 }
+  return takeIn(target, snapshot, stampOf)
 }
 
-async function takeIn(target: SnapshotTarget, { head, sections }: WholeSnapshot): Promise<RestoreOutcome> {
+type StampOf = (partition: number) => CoreStamp | undefined
+
+async function takeIn(
+  target: SnapshotTarget,
+  { head, sections }: WholeSnapshot,
+  stampOf: StampOf,
+): Promise<RestoreOutcome> {
   const elapsedMs = target.clock.wallNow() - head.wallMs
   if (!target.wasCleared && target.maxBytes === 0) target.core.adapt(head.policyMemory)
   let entries = 0
@@ -296,20 +371,20 @@ async function takeIn(target: SnapshotTarget, { head, sections }: WholeSnapshot)
     const reader = new EntryReader(section, target.codec)
     while (!reader.isAtEnd) {
       if (target.wasCleared) return { status: 'cleared', error: undefined, entries, leftOut }
-      if (takeOne(target, reader, elapsedMs)) entries++
+      if (takeOne(target, reader, elapsedMs, stampOf)) entries++
       else leftOut++
       if (--left === 0) {
         left = TURN
-        await nextTurn()
+        await target.nextTurn()
       }
     }
   }
   return { status: 'restored', error: undefined, entries, leftOut }
 }
 
-/** Takes the next entry in; `false` when it has expired, was overtaken, or is not for this codec. */
-function takeOne(target: SnapshotTarget, reader: EntryReader, elapsedMs: number): boolean {
-  const { core } = target
+/** Takes the next entry in; `false` when it has expired, was overtaken or may have been, or is not for this codec. */
+function takeOne(target: SnapshotTarget, reader: EntryReader, elapsedMs: number, stampOf: StampOf): boolean {
+  const { core, provenance } = target
   reader.next()
   const { bytes, keyAt, keyForm } = reader
   const now = target.now()
@@ -319,9 +394,15 @@ function takeOne(target: SnapshotTarget, reader: EntryReader, elapsedMs: number)
   if (value === undefined) return false
   const freshUntil = now + (reader.freshFor - elapsedMs)
   const usableUntil = now + (reader.usableFor - elapsedMs)
+  if (reader.partition !== undefined) {
+    const stamp = stampOf(reader.partition)
+    if (stamp === undefined) return false
+    core.stampNext(reader.partition, stamp.epochIndex, stamp.asOf, 0)
+  }
+  const note = reader.note === undefined ? undefined : provenance?.noteOf(reader.note)
   // What entries weigh may be counted otherwise now, so they come in as others do and what is known of them is not used.
   if (target.maxBytes !== 0)
-    return target.put(core.keyIn(keyForm, bytes, keyAt), value, freshUntil, usableUntil, now)
+    return target.put(core.keyIn(keyForm, bytes, keyAt), value, freshUntil, usableUntil, now, note)
   const answer = core.restore(
     {
       keyForm,
@@ -334,7 +415,7 @@ function takeOne(target: SnapshotTarget, reader: EntryReader, elapsedMs: number)
     now,
   )
   if (answer < 0) return false
-  target.keep(answer >> 3, value, reader.ttlMs, usableUntil)
+  target.keep(answer >> 3, value, reader.ttlMs, usableUntil, note)
   return true
 }
 
@@ -342,6 +423,8 @@ function takeOne(target: SnapshotTarget, reader: EntryReader, elapsedMs: number)
 interface Latin1Bytes {
   latin1Slice(start: number, end: number): string
 }
+
+const decoder = new TextDecoder()
 
 /** Walks through the entries of a section. */
 class EntryReader {
@@ -359,6 +442,9 @@ class EntryReader {
   freshFor = 0
   usableFor = 0
   ttlMs: number | undefined
+  note: string | undefined
+  /** `undefined` for an entry that nobody orders. */
+  partition: number | undefined
 
   constructor(section: Uint8Array, codec: Codec) {
     this.bytes = section
@@ -393,6 +479,17 @@ class EntryReader {
     if (word & HAS_TTL) {
       this.ttlMs = view.getFloat64(next, true)
       next += 8
+    }
+    this.note = undefined
+    if (word & HAS_NOTE) {
+      const length = view.getUint32(next, true)
+      this.note = decoder.decode(this.bytes.subarray(next + 4, next + 4 + length))
+      next += 4 + length
+    }
+    this.partition = undefined
+    if (word & HAS_PARTITION) {
+      this.partition = view.getUint32(next, true)
+      next += 4
     }
     this.keyAt = next
     this.#valueAt = next + ((word & 0x1ffff) << ((word >>> 17) & 1))

@@ -56,6 +56,8 @@ export interface CacheEvents {
   'bus.gap': { bus: string; partition: number | undefined; reason: string }
   /** The bus does not work at the moment; copies are not used while that lasts. */
   'bus.failed': { bus: string; error: unknown }
+  /** What came of a snapshot that the cache was given to begin with; `error` with `failed`, else `undefined`. */
+  'snapshot.restored': { status: string; entries: number; leftOut: number; error: unknown }
   /** A listener threw; the cache went on. */
   'listener.failed': { event: string; error: unknown }
 }

@@ -11,7 +11,7 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { describe } from '../duration.ts'
 import { CacheError } from '../errors.ts'
-import { checkClock, checkCount, checkNames } from '../options.ts'
+import { checkClock, checkCount, checkFunction, checkNames } from '../options.ts'
 import type { Tier, TierEntry, TierScope, TierSupports, TierWrite } from './tier.ts'
 
 /** What a failover pair can be told. */
@@ -71,8 +71,7 @@ export function failoverTier(first: Tier, second: Tier, options: FailoverTierOpt
     if (typeof tier?.getMany !== 'function') throw new TypeError(`${name}: ${describe(tier)} is not a tier`)
   }
   if (first === second) throw new TypeError('second: it is the same tier as first')
-  if (onChange !== undefined && typeof onChange !== 'function')
-    throw new TypeError(`onChange: ${describe(onChange)} is not a function`)
+  if (onChange !== undefined) checkFunction(onChange, 'onChange')
   return new FailoverTier(first, second, {
     deadlineMs: checkCount(options.deadlineMs ?? 200, 'deadlineMs', 1, 3_600_000),
     retryMs: checkCount(options.retryMs ?? 1_000, 'retryMs', 1, 3_600_000),

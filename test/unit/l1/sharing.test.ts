@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { createCache } from '../../../src/create-cache.ts'
 import { createL1, type L1Options } from '../../../src/create-l1.ts'
 
 interface User {
@@ -129,8 +130,42 @@ test.each<[string, object]>([
   ["cloneOn: \"read\" is not one of 'get', 'set', 'never'", { cloneOn: 'read' }],
   ['clone: 7 is not a function', { cloneOn: 'get', clone: 7 }],
   ["clone: is used with cloneOn: 'get' or 'set', which is not given", { clone: () => 1 }],
-  ['freeze: "yes" is not a boolean', { freeze: 'yes' }],
-  ['touchOnGet: 1 is not a boolean', { touchOnGet: 1 }],
+  ['freeze: "yes" is neither true nor false', { freeze: 'yes' }],
+  ['touchOnGet: 1 is neither true nor false', { touchOnGet: 1 }],
 ])('%s', (message, options) => {
   expect(() => open(options as Partial<L1Options<User>>)).toThrow(new TypeError(message))
+})
+
+describe('within a cache', () => {
+  test('get: neither readers nor those who loaded can change what is stored', async () => {
+    const cache = createCache<User>({ ttl: '1m', l1: { cloneOn: 'get' } })
+    const loaded = await cache.getOrSet('user', ada)
+    loaded.tags.push('by who loaded')
+    const read = await cache.get('user')
+    read?.tags.push('by who read')
+    expect(await cache.get('user')).toEqual(ada())
+    expect(cache.l1.get('user')).not.toBe(cache.l1.get('user'))
+  })
+
+  test('set: readers share one copy, which is not what was stored', async () => {
+    const cache = createCache<User>({ ttl: '1m', l1: { cloneOn: 'set' } })
+    const user = ada()
+    await cache.set('user', user)
+    user.tags.push('later')
+    expect(await cache.get('user')).toEqual(ada())
+    expect(await cache.get('user')).toBe(await cache.get('user'))
+  })
+
+  test('freeze: who writes to a shared value finds out', async () => {
+    const cache = createCache<User>({ ttl: '1m', l1: { freeze: true } })
+    const user = await cache.getOrSet('user', ada)
+    expect(() => user.tags.push('x')).toThrow(TypeError)
+  })
+
+  test('wrong options are named as the first level has them', () => {
+    expect(() => createCache({ l1: { cloneOn: 'both' as 'get' } })).toThrow('l1.cloneOn: "both"')
+    expect(() => createCache({ l1: { maxBytes: 1 << 20, values: 'bytes', freeze: true } })).toThrow(
+      'l1.freeze: is for',
+    )
+  })
 })
