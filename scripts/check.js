@@ -88,7 +88,7 @@ async function checkApart(folder) {
   if (outcome.ok || existsSync(join(root, folder, 'node_modules'))) return outcome
   const manifest = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
   const { dependencies, devDependencies, optionalDependencies } = manifest
-  const theirs = Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies })
+  const theirs = Object.keys({ tierwheel: '', ...dependencies, ...devDependencies, ...optionalDependencies })
   const rest = outcome.output
     .split('\n')
     .filter((line) => line.trim() !== '')

@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from './build.js'
 import { root } from './root.js'
@@ -62,7 +62,7 @@ export async function runDocs() {
  */
 function packagesOf(programs) {
   const names = programs.flatMap(({ text }) =>
-    [...text.matchAll(/ from '([a-z][a-z0-9-]*)'/g)].map((match) => match[1] ?? ''),
+    [...text.matchAll(/ from '((?:@[a-z0-9-]+\/)?[a-z][a-z0-9-]*)'/g)].map((match) => match[1] ?? ''),
   )
   return new Set(names.filter((name) => name !== 'tierwheel'))
 }
@@ -73,7 +73,10 @@ function packagesOf(programs) {
  */
 function linkPackage(folder, path) {
   const target = join(root, 'node_modules', path)
-  if (existsSync(target)) symlinkSync(target, join(folder, 'node_modules', path), 'junction')
+  const link = join(folder, 'node_modules', path)
+  if (!existsSync(target)) return
+  mkdirSync(dirname(link), { recursive: true })
+  symlinkSync(target, link, 'junction')
 }
 
 /**

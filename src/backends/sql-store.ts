@@ -36,8 +36,8 @@ export interface SqlOptions {
   executor: SqlExecutor
 
   /**
-   * The table of entries; two more have its name with `_partitions` and `_log` behind it. At most 40 letters, digits
-   * and underscores, with a schema and a dot in front where it is not the first of the search path. Caches with
+   * The table of entries; two more have its name with `_partitions` and `_log` behind it. At most 40 letters, digits,
+   * underscores and single spaces inside, with a schema and a dot in front where it is not the first of the search path. Caches with
    * different tables share a database without meeting.
    *
    * @defaultValue `'tierwheel_cache'`
@@ -476,10 +476,14 @@ export class SqlStore {
     const most = this.#hold.maxEntries ?? Number.POSITIVE_INFINITY
     this.#written = 0
     try {
-      if ((await this.#count()) <= most) return
-      while ((await this.prune()) === ROWS_PER_PRUNE) {}
+      let entries = await this.#count()
+      if (entries <= most) return
+      // Counted once: to count is to look at every row.
+      for (let pruned = ROWS_PER_PRUNE; pruned === ROWS_PER_PRUNE; entries -= pruned) {
+        pruned = await this.prune()
+      }
       const kept = Math.max(1, Math.floor((most * 7) / 8))
-      for (let excess = (await this.#count()) - kept; excess > 0; excess -= ROWS_PER_PRUNE) {
+      for (let excess = entries - kept; excess > 0; excess -= ROWS_PER_PRUNE) {
         await this.#query(this.#removeFirst('ORDER BY written_at', Math.min(excess, ROWS_PER_PRUNE)), [])
       }
     } catch {
@@ -626,11 +630,11 @@ export function checkTable(table: unknown): string {
   if (
     typeof table === 'string' &&
     table.length <= 40 &&
-    /^([A-Za-z_][A-Za-z0-9_]*\.)?[A-Za-z_][A-Za-z0-9_]*$/.test(table)
+    /^([A-Za-z_][A-Za-z0-9_]*\.)?[A-Za-z_][A-Za-z0-9_]*( [A-Za-z0-9_]+)*$/.test(table)
   )
     return table
   throw new TypeError(
-    `table: ${describe(table)} may have at most 40 letters, digits and underscores, not a digit first, with a schema and a dot in front where it needs one`,
+    `table: ${describe(table)} may have at most 40 letters, digits, underscores and single spaces inside, not a digit first, with a schema and a dot in front where it needs one`,
   )
 }
 

@@ -1,46 +1,34 @@
 // The aliases of a `CACHES` setting. Each is made when it is first asked for; aliases of one store and one KEY_PREFIX
 // share one `Cache`, so that what one of them changes in a first level the others see.
 
-import type { Bus } from '../bus/bus.ts'
-import { fileBus } from '../bus/file.ts'
 import type { Cache } from '../cache.ts'
 import type { Clock } from '../clock.ts'
 import type { Codec } from '../codecs/codec.ts'
 import { createCache } from '../create-cache.ts'
 import { type Duration, describe } from '../duration.ts'
 import { checkNames } from '../options.ts'
-import { fileTier } from '../tiers/file.ts'
-import type { Tier } from '../tiers/tier.ts'
+import type { SqlExecutor } from '../tiers/sql.ts'
+import { type Backend, type BackendSettings, checkBackend, isOpenedHere, openBackend } from './backends.ts'
 import { DjangoCache, type KeyFunction } from './django-cache.ts'
 import { type CacheKeyWarning, InvalidCacheBackendError } from './errors.ts'
-import { LocmemTier } from './locmem.ts'
 import { type CacheSettings, checkSettings, type Settings } from './settings.ts'
-
-/** What a backend consists of. */
-export interface Backend {
-  readonly tiers: readonly Tier[]
-  /** Tells other processes; without one `tiered` shows what others changed only when an entry's time is over. */
-  readonly bus?: Bus
-}
-
-/** What a backend is opened with. */
-export interface BackendSettings {
-  readonly alias: string
-  /** LOCATION, as a list. */
-  readonly locations: readonly string[]
-  /** OPTIONS, as they were given. */
-  readonly options: Readonly<Record<string, unknown>>
-  readonly maxEntries: number
-  readonly cullFrequency: number
-}
 
 /** What is no plain data, beside the settings. */
 export interface ConfigureOptions {
   /**
-   * How backends are opened, by the names that BACKEND has; called once for each KEY_PREFIX and use. `redis`, `db` and
-   * `memcached` are opened here, with a client of yours.
+   * How backends are opened, by the names that BACKEND has; called once for each KEY_PREFIX and use. `redis` is opened
+   * here, with a client of yours; one that is named as a backend that tierwheel opens takes its place.
+   *
+   * @defaultValue none
    */
   backends?: Readonly<Record<string, (settings: BackendSettings) => Backend>>
+  /**
+   * The databases of `db`, by the names that OPTIONS.DATABASE has: `postgresExecutor(pool)` and the like of
+   * `tierwheel/tiers/sql`.
+   *
+   * @defaultValue none
+   */
+  databases?: Readonly<Record<string, SqlExecutor>>
   /** Functions by the names that KEY_FUNCTION has. */
   keyFunctions?: Readonly<Record<string, KeyFunction>>
   /**
@@ -67,10 +55,25 @@ export interface Caches {
   closeAll(): Promise<void>
 }
 
-const optionNames = ['backends', 'clock', 'codec', 'keyFunctions', 'onWarning', 'tierTimeout'] as const
+const optionNames = [
+  'backends',
+  'clock',
+  'codec',
+  'databases',
+  'keyFunctions',
+  'onWarning',
+  'tierTimeout',
+] as const
+
+/** A cache with the rule for keys that its backend brings. */
+interface Opened {
+  readonly cache: Cache
+  readonly validateKey: Backend['validateKey'] | undefined
+}
 
 interface Store {
-  readonly caches: Map<string, Cache>
+  /** By KEY_PREFIX. */
+  readonly caches: Map<string, Opened>
   readonly locmem: Map<string, unknown>
 }
 
@@ -91,7 +94,10 @@ export function configureCaches(
 ): Caches {
   const aliases = checkSettings(settings)
   checkNames(options, [...optionNames], 'configureCaches')
-  for (const each of aliases.values()) keyFunctionOf(each, options)
+  for (const each of aliases.values()) {
+    keyFunctionOf(each, options)
+    checkBackend(each, options)
+  }
   const made = new Map<string, DjangoCache>()
   const stores = new Map<string, Store>()
 
@@ -104,14 +110,14 @@ export function configureCaches(
     const store = storeOf(own)
     // Whole keys of a KEY_FUNCTION are kept apart from those that have prefix and version in their places.
     const prefix = keyFunction === undefined ? own.keyPrefix : ' whole keys'
-    const cache = store.caches.get(prefix) ?? makeCache(own, store, prefix)
-    store.caches.set(prefix, cache)
+    const parts = store.caches.get(prefix) ?? makeCache(own, store, prefix)
+    store.caches.set(prefix, parts)
     const opened = new DjangoCache({
-      cache,
+      ...parts,
       settings: own,
       keyFunction,
       clearStore: async () => {
-        for (const each of store.caches.values()) await each.clear()
+        for (const each of store.caches.values()) await each.cache.clear()
       },
       warn: options.onWarning ?? ((warning) => process.emitWarning(warning)),
     })
@@ -119,10 +125,11 @@ export function configureCaches(
     return opened
   }
 
-  const storeOf = ({ alias, backend, locations, options: own }: Settings): Store => {
-    // A store of its own for each alias of a backend of yours: what its OPTIONS mean is not known here.
-    const isNamed = backend === 'locmem' || backend === 'filebased' || backend === 'tiered'
-    const name = JSON.stringify(isNamed ? [backend, locations, own] : [backend, alias])
+  const storeOf = (settings: Settings): Store => {
+    const { alias, backend, locations, options: own } = settings
+    const name = JSON.stringify(
+      isOpenedHere(settings, options) ? [backend, locations, own] : [backend, alias],
+    )
     const store = stores.get(name) ?? { caches: new Map(), locmem: locmemOf(backend, locations) }
     stores.set(name, store)
     return store
@@ -137,11 +144,11 @@ export function configureCaches(
     return entries
   }
 
-  const makeCache = (own: Settings, store: Store, prefix: string): Cache => {
+  const makeCache = (own: Settings, store: Store, prefix: string): Opened => {
     const { clock, codec, tierTimeout } = options
     const isTiered = own.backend === 'tiered'
-    const { bus, tiers } = isTiered ? openUnder(own) : openBackend(own, store)
-    return createCache({
+    const { bus, tiers, validateKey } = isTiered ? openUnder(own) : openBackend(own, options, store.locmem)
+    const cache = createCache({
       prefix,
       tiers,
       l1: isTiered ? { maxEntries: own.maxEntries, policy: 'lru' } : false,
@@ -150,6 +157,7 @@ export function configureCaches(
       ...(codec === undefined ? {} : { codec }),
       ...(tierTimeout === undefined ? {} : { tierTimeout }),
     })
+    return { cache, validateKey }
   }
 
   const openUnder = (own: Settings): Backend => {
@@ -160,28 +168,7 @@ export function configureCaches(
         `CACHES.${own.alias}.LOCATION: '${alias}' is not the alias of a cache that a first level can stand before`,
       )
     }
-    return openBackend(under, storeOf(under))
-  }
-
-  const openBackend = (own: Settings, store: Store): Backend => {
-    const { alias, backend, cullFrequency, locations, maxEntries, options: given } = own
-    const opener = options.backends?.[backend]
-    if (opener !== undefined) return opener({ alias, cullFrequency, locations, maxEntries, options: given })
-    switch (backend) {
-      case 'dummy':
-        return { tiers: [] }
-      case 'locmem':
-        return { tiers: [new LocmemTier({ maxEntries, cullFrequency }, store.locmem, options.clock)] }
-      case 'filebased': {
-        const [directory = ''] = locations
-        const place = { directory, ...(options.clock === undefined ? {} : { clock: options.clock }) }
-        return { tiers: [fileTier(place)], bus: fileBus(place) }
-      }
-      default:
-        throw new InvalidCacheBackendError(
-          `Could not find backend '${backend}': it is none of dummy, filebased, locmem and tiered, and configureCaches was given no backends.${backend}`,
-        )
-    }
+    return openBackend(under, options, storeOf(under).locmem)
   }
 
   const caches = (alias: string): DjangoCache => open(alias)
@@ -189,10 +176,10 @@ export function configureCaches(
     all: (initializedOnly = false) =>
       initializedOnly ? [...made.values()] : [...aliases.keys()].map((alias) => open(alias)),
     closeAll: async () => {
-      const open = [...stores.values()].flatMap((store) => [...store.caches.values()])
+      const opened = [...stores.values()].flatMap((store) => [...store.caches.values()])
       made.clear()
       stores.clear()
-      await Promise.all(open.map((cache) => cache.close()))
+      await Promise.all(opened.map(({ cache }) => cache.close()))
     },
   })
 }

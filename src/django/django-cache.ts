@@ -5,7 +5,7 @@ import type { Cache } from '../cache.ts'
 import { describe } from '../duration.ts'
 import { CacheError } from '../errors.ts'
 import type { KeyVersion } from '../key.ts'
-import { type CacheKeyWarning, InvalidCacheKey, KeyNotFoundError } from './errors.ts'
+import { type CacheKeyWarning, KeyNotFoundError } from './errors.ts'
 import { keyWarnings } from './keys.ts'
 import type { Settings } from './settings.ts'
 
@@ -36,6 +36,8 @@ export interface DjangoCacheParts {
   readonly cache: Cache
   readonly settings: Settings
   readonly keyFunction: KeyFunction | undefined
+  /** The backend's own rule for whole keys; it throws. */
+  readonly validateKey: ((whole: string) => void) | undefined
   /** Clears whatever the store holds, of all prefixes that are configured. */
   clearStore(): Promise<void>
   warn(warning: CacheKeyWarning): void
@@ -87,15 +89,13 @@ export class DjangoCache {
   }
 
   /**
-   * Warns of a whole key that memcached could not take.
+   * Warns of a whole key that memcached could not take, unless the backend has a rule of its own.
    *
-   * @throws InvalidCacheKey instead, when the backend is memcached.
+   * @throws InvalidCacheKey instead, when the backend is memcached, also under a first level.
    */
   validateKey(whole: string): void {
-    for (const warning of keyWarnings(whole)) {
-      if (this.#settings.backend === 'memcached') throw new InvalidCacheKey(warning.message)
-      this.#parts.warn(warning)
-    }
+    if (this.#parts.validateKey !== undefined) this.#parts.validateKey(whole)
+    else for (const warning of keyWarnings(whole)) this.#parts.warn(warning)
   }
 
   /** The value of `key`, or `fallback`. A stored `null` is a value. */
@@ -185,11 +185,22 @@ export class DjangoCache {
     return failed.map((place) => own.get(String(place)) as K | string)
   }
 
-  /** Removes many entries. Resolves to how many there were. */
+  /**
+   * Removes many entries. Resolves to how many there were.
+   *
+   * @throws CacheError `CACHE_TIER_FAILED` when the backend did not remove all of them.
+   */
   async deleteMany(keys: Iterable<DjangoKey>, options?: VersionOption): Promise<number> {
-    const places = new Map([...keys].map((key) => this.#place(key, options)))
-    const removed = await Promise.all([...places].map(([own, at]) => this.#cache.delete(own, at)))
-    return removed.filter(Boolean).length
+    const places = [...keys].map((key) => this.#place(key, options))
+    const { deleted, failed } = await this.#cache.deleteMany(
+      places.map(([own]) => own),
+      places[0]?.[1] ?? {},
+    )
+    if (failed.length === 0) return deleted
+    throw new CacheError(
+      'CACHE_TIER_FAILED',
+      `deleteMany: ${failed.length} of ${places.length} keys are there yet`,
+    )
   }
 
   /** Adds to an integer, in one step; its timeout stays. Throws KeyNotFoundError when it is not there. */

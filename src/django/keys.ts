@@ -1,18 +1,19 @@
 // Keys as Django makes and judges them: `prefix:version:key`, and what memcached would not take.
 
-import { CacheKeyWarning } from './errors.ts'
+import { CacheKeyWarning, InvalidCacheKey } from './errors.ts'
 
-/** Longest key that memcached takes, in characters. */
+/** Longest key that memcached takes: Django counts characters, the server bytes. */
 const MEMCACHE_MAX_KEY_LENGTH = 250
 
 /**
  * What is wrong with a whole key for memcached, in Django's words; empty when nothing is.
  *
+ * @param length - Of the key, in characters unless it is said to be something else.
+ *
  * Source: `memcache_key_warnings` in django/core/cache/backends/base.py.
  */
-export function keyWarnings(whole: string): CacheKeyWarning[] {
+export function keyWarnings(whole: string, length: number = [...whole].length): CacheKeyWarning[] {
   const warnings: CacheKeyWarning[] = []
-  const length = [...whole].length
   if (length > MEMCACHE_MAX_KEY_LENGTH) {
     warnings.push(
       new CacheKeyWarning(
@@ -29,6 +30,16 @@ export function keyWarnings(whole: string): CacheKeyWarning[] {
     )
   }
   return warnings
+}
+
+/**
+ * The rule of memcached.
+ *
+ * @throws InvalidCacheKey for a whole key that it does not take, more than 250 bytes of UTF-8 included.
+ */
+export function refuseKey(whole: string): void {
+  const [warning] = keyWarnings(whole, new TextEncoder().encode(whole).length)
+  if (warning !== undefined) throw new InvalidCacheKey(warning.message)
 }
 
 /** Text as Python shows it. */

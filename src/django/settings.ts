@@ -5,11 +5,15 @@ import { checkCount, checkNames } from '../options.ts'
 
 /** What one alias can say; the names are Django's, so that a settings file can be carried over. */
 export interface CacheSettings {
-  /** `'locmem'`, `'dummy'`, `'filebased'`, `'tiered'`, or the name of a backend given to `configureCaches`. */
+  /**
+   * `'db'`, `'dummy'`, `'filebased'`, `'locmem'`, `'memcached'`, `'tiered'`, or the name of a backend given to
+   * `configureCaches`.
+   */
   BACKEND: string
   /**
-   * `locmem`: the name of a store. `filebased`: a directory. `tiered`: the alias under the first level. Others: an
-   * address, several in a list or separated by `;` or `,`.
+   * `locmem`: the name of a store. `filebased`: a directory. `db`: a table. `memcached`: servers, each `host`,
+   * `host:port`, `[address]:port` or `unix:path`. `tiered`: the alias under the first level. Others: an address. Several
+   * are a list, or separated by `;` or `,`.
    *
    * @defaultValue `''`
    */
@@ -31,8 +35,10 @@ export interface CacheSettings {
    */
   KEY_FUNCTION?: string
   /**
-   * `MAX_ENTRIES` (default 300) and `CULL_FREQUENCY` (default 3, `0` culls everything) bound `locmem`; `MAX_ENTRIES`
-   * also the first level of `tiered`. A backend of yours gets them all.
+   * `MAX_ENTRIES` (default 300) bounds `locmem`, `filebased`, `db` and the first level of `tiered`; `CULL_FREQUENCY`
+   * (default 3, `0` culls everything) is for the first two of them. `DATABASE` (default `'default'`) says in which of
+   * the databases the table of `db` is. `deadlineMs` and `keyspace` of `memcached` are those of `memcachedTier`. A backend
+   * of yours gets whatever is here.
    */
   OPTIONS?: Readonly<Record<string, unknown>>
 }

@@ -1,52 +1,48 @@
-// Every behaviour on every backend. The last test of each backend prints how many hold there.
+// Every behaviour on every backend. The last lines of each backend say how many hold there, and which differ.
 
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { bothWays, type DjangoBackend } from '../support/django-worlds.ts'
-import { type Connections, libraries } from '../support/redis-clients.ts'
-import { hasRedis, RedisServer } from '../support/redis-server.ts'
-import { behaviours } from './behaviours.ts'
+import { readFileSync } from 'node:fs'
+import { afterAll, describe, expect, test, vi } from 'vitest'
+import { onEveryBackend } from '../support/django-worlds.ts'
+import { behaviours } from './behaviour.ts'
+import './behaviours.ts'
+import './backend-behaviours.ts'
 import { differences } from './differences.ts'
 
-vi.setConfig({ maxConcurrency: 12, testTimeout: 20_000 })
+vi.setConfig({ maxConcurrency: 12, testTimeout: 60_000 })
 
-function declare(backend: DjangoBackend): void {
+onEveryBackend((backend) => {
   describe(backend.name, () => {
-    const counts = { hold: 0, differ: 0, all: 0 }
-    for (const behaviour of behaviours) {
-      if (!behaviour.on(backend)) continue
-      counts.all++
+    const held: number[] = []
+    const differ: number[] = []
+    const here = behaviours.filter(({ on }) => on(backend))
+    for (const behaviour of here) {
       const isDifferent = differences.get(behaviour.number)?.on(backend) === true
       const title = `${behaviour.number} ${behaviour.title}${isDifferent ? ' (differs on purpose)' : ''}`
       test.concurrent(title, async () => {
         await behaviour.run(backend)
-        counts[isDifferent ? 'differ' : 'hold']++
+        const list = isDifferent ? differ : held
+        list.push(behaviour.number)
       })
     }
     afterAll(() => {
-      const { all, differ, hold } = counts
-      console.log(`${backend.name}: ${hold} of ${all} behaviours hold, ${differ} differ on purpose`)
+      const list = differ.length === 0 ? '' : `: ${differ.sort((left, right) => left - right).join(', ')}`
+      console.log(
+        `${backend.name}: ${held.length} of ${here.length} behaviours hold, ${differ.length} differ on purpose${list}`,
+      )
     })
   })
-}
-
-const [dummy] = bothWays('dummy')
-for (const each of [dummy, ...bothWays('locmem'), ...bothWays('filebased')]) if (each) declare(each)
-
-describe.skipIf(!hasRedis())('with a server', () => {
-  let server: RedisServer | undefined
-  let connections: Connections | undefined
-  beforeAll(async () => {
-    server = await RedisServer.start()
-    connections = await libraries[0]?.connect(server.port)
-  })
-  afterAll(async () => {
-    connections?.close()
-    await server?.kill()
-  })
-  for (const each of bothWays('redis', () => connections as Connections)) declare(each)
 })
 
-test('every difference is one of a behaviour that is tried', () => {
-  const numbers = new Set(behaviours.map(({ number }) => number))
-  expect([...differences.keys()].filter((number) => !numbers.has(number))).toEqual([])
+test('each number from 1 to 133 is tried', () => {
+  const tried = new Set(behaviours.map(({ number }) => number))
+  const numbers = Array.from({ length: 133 }, (_, at) => at + 1)
+  expect(numbers.filter((number) => !tried.has(number))).toEqual([])
+  expect([...differences.keys()].filter((number) => !tried.has(number))).toEqual([])
+})
+
+test('the guide has every difference by its number', () => {
+  const guide = readFileSync(new URL('../../docs/guide/coming-from-django.md', import.meta.url), 'utf8')
+  const [, table = ''] = guide.split('## Differences, all on purpose')
+  const told = new Set([...table.matchAll(/^\| ([\d, ]+) \|/gm)].flatMap(([, list = '']) => list.split(', ')))
+  expect([...differences.keys()].filter((number) => !told.has(String(number)))).toEqual([])
 })

@@ -27,3 +27,9 @@ export class SqliteFile {
     removeFolder(this.#folder)
   }
 }
+
+/** A database in memory, for one connection. */
+export function memoryDatabase(): { executor: SqlExecutor; close(): void } {
+  const database = new DatabaseSync(':memory:')
+  return { executor: sqliteExecutor(database), close: () => database.close() }
+}
