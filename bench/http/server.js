@@ -3,9 +3,7 @@
  * One server, in a process of its own: started by http.js with the order as its argument. It says when it listens; asked
  * over the channel to its parent, it says what it has consumed so far and how often the handler ran. It ends with its parent.
  */
-import { createCache } from 'tierwheel'
-import { httpCache } from 'tierwheel/http'
-import { sites } from './sites.js'
+import { load, sites } from './sites.js'
 
 /** @typedef {{ framework: string, contender: string, port: number }} Order */
 /** @typedef {{ cpuNs: number, runs: number }} Consumed */
@@ -23,7 +21,10 @@ const start = await site.open({
     const query = path.indexOf('?')
     return bodies[query === -1 ? path : path.slice(0, query)] ?? ''
   },
-  pages: async () => httpCache({ cache: createCache({ l1: { maxEntries: 10_000 } }) }),
+  pages: async () => {
+    const [{ createCache }, { httpCache }] = await Promise.all([load('tierwheel'), load('tierwheel/http')])
+    return httpCache({ cache: createCache({ l1: { maxEntries: 10_000 } }) })
+  },
 })
 process.on('message', () => {
   const { user, system } = process.cpuUsage()

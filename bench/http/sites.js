@@ -18,7 +18,7 @@
 /**
  * @typedef {object} Handling
  * @property {(path: string) => string} page the page of a path, counting that it was made
- * @property {() => Promise<import('tierwheel/http').HttpCache>} pages
+ * @property {() => Promise<unknown>} pages an HTTP cache of tierwheel
  */
 
 /**
@@ -35,12 +35,12 @@ const control = 'max-age=3600'
 const paths = ['/2kB', '/100kB']
 
 /**
- * Of packages without types, and of those that the root has in another copy.
+ * By name, so that types are checked also where the bench is not installed.
  *
  * @param {string} name
  * @returns {Promise<any>}
  */
-const load = async (name) => import(name)
+export const load = async (name) => import(name)
 
 /** @param {Handling['page']} page @returns {(request: IncomingMessage, response: ServerResponse) => void} */
 const nodeHandler = (page) => (request, response) => {
