@@ -4,7 +4,7 @@ import { entryPaths } from './scripts/source-files.js'
 const published = entryPaths().map((path) => `src/${path}`)
 
 export default {
-  entry: [...published, 'examples/**/*.{js,ts}', 'scripts/*.js', 'test/**/*.test.ts', 'test/e2e/peer.js'],
+  entry: [...published, 'examples/**/*.{js,ts}', 'scripts/*.js', 'test/**/*.test.ts', 'test/e2e/*peer.js'],
   project: [
     'examples/**',
     'scripts/**',

@@ -217,6 +217,7 @@ const optionNames: readonly (keyof CacheOptions)[] = [
   'jitter',
   'l1',
   'lease',
+  'loadLease',
   'loadTimeout',
   'maxLoads',
   'onAdvice',
@@ -363,6 +364,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
     hasL1: l1 !== undefined,
     scopes: tiers.map(({ scope: reach }) => reach),
     hasBus: bus !== undefined,
+    hasLeases: authority?.depth !== undefined,
   })
   for (const each of advice) options.onAdvice?.(each)
 

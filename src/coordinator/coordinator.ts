@@ -34,8 +34,10 @@ import type { Guard } from './guard.ts'
 import { Hearing } from './hearing.ts'
 import type { HoldOff } from './hold-off.ts'
 import type { Inbound } from './inbound.ts'
+import { Leases } from './leases.ts'
 import { Life } from './life.ts'
 import { LoadSlots } from './load-slots.ts'
+import { LoadTurns } from './load-turns.ts'
 import { Mutations } from './mutations.ts'
 import { Ongoing } from './ongoing.ts'
 import type { Outbox } from './outbox.ts'
@@ -104,6 +106,8 @@ export class Coordinator {
     // Twice, since a lease counts from when its proof was sent.
     const session = new Session(clock, 2 * parts.leaseMs)
     const commits = new Commits({ ...parts, session, isRepeating: outbox !== undefined })
+    const isAlone = stack.levels.length === 0 && authority === undefined
+    const leases = new Leases({ ...parts, commits, isAlone })
     const subjects = new Subjects(life, parts.scope)
     const shared = {
       ...parts,
@@ -112,9 +116,11 @@ export class Coordinator {
       session,
       commits,
       subjects,
-      isAlone: stack.levels.length === 0 && authority === undefined,
+      leases,
+      isAlone,
       isOrdered: authority !== undefined,
       isHeard: bus !== undefined,
+      hasLeases: authority?.depth !== undefined,
     }
     const hearing = new Hearing(shared)
     const filling = new Filling({
@@ -122,6 +128,7 @@ export class Coordinator {
       marks: ongoing.marks,
       failures: ongoing.failures,
       slots: new LoadSlots(parts.maxLoads),
+      turns: new LoadTurns(shared),
       heard: (stored) => hearing.heard(stored),
       met: (stored, stamp, isFlight) => hearing.met(stored, stamp, isFlight),
       forget: (stored, beganAt) => {

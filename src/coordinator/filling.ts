@@ -18,7 +18,8 @@ import { encodeEntry } from './envelope.ts'
 import type { Failures } from './failures.ts'
 import type { HoldOff } from './hold-off.ts'
 import { LoadSlots } from './load-slots.ts'
-import { type Loaded, type Loader, runLoader } from './loading.ts'
+import type { LoadTurn, LoadTurns } from './load-turns.ts'
+import { type Loaded, type Loader, runLoader, timeoutOf } from './loading.ts'
 import type { Fence, Marks, Turn } from './marks.ts'
 import { noteOf } from './renewal.ts'
 import type { Subject } from './subject.ts'
@@ -88,6 +89,7 @@ export interface FillingParts {
   readonly events: Events
   readonly failures: Failures
   readonly slots: LoadSlots
+  readonly turns: LoadTurns
   /** What the cache says of calls that say nothing. */
   readonly defaults: ResolvedCall
   /** How far this process has heard in the partition of a stored key; `undefined` where there is no bus. */
@@ -130,6 +132,7 @@ export class Filling {
   readonly #events: Events
   readonly #failures: Failures
   readonly #slots: LoadSlots
+  readonly #turns: LoadTurns
   readonly #defaults: ResolvedCall
   readonly #running = new Set<(error: unknown) => void>()
   readonly #heard: (stored: string) => Stamp | undefined
@@ -150,6 +153,7 @@ export class Filling {
     this.#events = parts.events
     this.#failures = parts.failures
     this.#slots = parts.slots
+    this.#turns = parts.turns
     this.#defaults = parts.defaults
     this.#heard = (stored) => parts.heard(stored)
     this.#met = (stored, stamp, isFlight) => parts.met(stored, stamp, isFlight)
@@ -195,28 +199,21 @@ export class Filling {
    *   who wait.
    */
   async fill(search: Search, note: SearchNote): Promise<Flown> {
-    const { batch, call, held, leastFreshMs, subject } = search
+    const { batch, call, held, subject } = search
     const { key, stored } = subject
     batch?.begin(key, stored)
+    let turn: LoadTurn | undefined
     let fence = this.#marks.watch(stored)
     const heard = this.#heard(stored)
     // Before the loader begins: what is invalidated from here on, by whomever, is newer than what it brings.
     const known = this.#tags.begin(call.tags)
     try {
-      const reading = await this.#look(search)
-      const found = reading?.found
+      let reading = await this.#look(search)
+      let found = reading?.found
       if (found !== undefined) fence = this.#learn(found, fence, true)
+      const flown = found && (await this.#answerOf(search, found, reading?.asOf, fence))
+      if (flown !== undefined) return flown
       const freshMs = found === undefined ? 0 : found.freshUntil - this.#clock.now()
-      if (found !== undefined && freshMs > leastFreshMs) {
-        const isStale = freshMs <= 0
-        if (isStale) this.servedStale(key, found.level)
-        else if (this.#events.hears('entry.hit'))
-          this.#events.tell('entry.hit', { key, level: found.level, stale: false })
-        const beside = await this.#keepFound(subject, found, reading?.asOf, fence, call)
-        if (isStale) return { value: found.value, refresh: { leastFreshMs: 0 } }
-        const isDue = beside !== undefined && freshMs < beside.aheadMs
-        return { value: found.value, refresh: isDue ? { leastFreshMs: beside.aheadMs } : undefined }
-      }
       if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
 
       const before = found === undefined ? held : { value: found.value, staleForMs: -freshMs }
@@ -231,15 +228,49 @@ export class Filling {
         throw failure.error
       }
       const since = known instanceof Promise ? await known : known
+      const missedAt = this.#clock.now()
+      turn = isShared(search) ? this.#turns.of(stored, call.loadLeaseMs, call.loadTimeoutMs) : undefined
+      for (let isMine = false; turn !== undefined && !isMine; ) {
+        isMine = (await turn.next()) === 'load'
+        reading = await this.#look(search)
+        found = reading?.found
+        if (found !== undefined) fence = this.#learn(found, fence, true)
+        const loadedElsewhere = found && (await this.#answerOf(search, found, reading?.asOf, fence))
+        if (loadedElsewhere !== undefined) return loadedElsewhere
+      }
+      const waitedMs = turn === undefined ? 0 : this.#clock.now() - missedAt
+      if (waitedMs > 0 && waitedMs >= call.loadTimeoutMs)
+        throw timeoutOf(key, `what another process was loading was waited for ${waitedMs} ms`)
       const asOf = call.skip === 'tiers' ? heard : reading?.asOf
       note.loadsSince = this.#clock.now()
-      const value = await this.#load(search, before, since, asOf, heard, fence)
+      const value = await this.#load(search, before, since, asOf, heard, fence, waitedMs)
       return { value, refresh: undefined }
     } finally {
+      turn?.end()
       batch?.decided(key)
       note.readRan()
       this.#marks.drop(fence)
     }
+  }
+
+  /** The answer to a search that was found; `undefined` when it is not fresh enough to be one. */
+  async #answerOf(
+    { call, leastFreshMs, subject }: Search,
+    found: Found,
+    asOf: Stamp | undefined,
+    fence: Fence,
+  ): Promise<Flown | undefined> {
+    const { key } = subject
+    const freshMs = found.freshUntil - this.#clock.now()
+    if (freshMs <= leastFreshMs) return undefined
+    const isStale = freshMs <= 0
+    if (isStale) this.servedStale(key, found.level)
+    else if (this.#events.hears('entry.hit'))
+      this.#events.tell('entry.hit', { key, level: found.level, stale: false })
+    const beside = await this.#keepFound(subject, found, asOf, fence, call)
+    if (isStale) return { value: found.value, refresh: { leastFreshMs: 0 } }
+    const isDue = beside !== undefined && freshMs < beside.aheadMs
+    return { value: found.value, refresh: isDue ? { leastFreshMs: beside.aheadMs } : undefined }
   }
 
   async #look({ batch, call, subject }: Search): Promise<Reading | undefined> {
@@ -256,6 +287,7 @@ export class Filling {
     asOf: Stamp | undefined,
     heard: Stamp | undefined,
     fence: Fence,
+    waitedMs: number,
   ): Promise<unknown> {
     const { call, held, load, subject } = search
     const { key, stored } = subject
@@ -266,7 +298,7 @@ export class Filling {
     const request = {
       load,
       key,
-      limitMs: call.loadTimeoutMs,
+      limitMs: call.loadTimeoutMs - waitedMs,
       previous: before && { value: before.value, validators },
       running: this.#running,
     }
@@ -453,6 +485,11 @@ export class Filling {
       turn.end()
     }
   }
+}
+
+/** Whether a search waits for what other processes load: not one that wants nothing of theirs, nor one of many keys. */
+function isShared({ batch, call }: Search): boolean {
+  return batch === undefined && !call.isForced && call.skip !== 'tiers'
 }
 
 /** Whether a caller whose load fails has something to go on with. */

@@ -15,6 +15,7 @@ import type { Doubts } from './doubts.ts'
 import type { Guard } from './guard.ts'
 import type { HoldOff } from './hold-off.ts'
 import { Inbound, type InboundTarget } from './inbound.ts'
+import type { Leases } from './leases.ts'
 import type { Ongoing } from './ongoing.ts'
 import type { Outbox } from './outbox.ts'
 import type { Tags } from './tags.ts'
@@ -29,6 +30,7 @@ export interface HearingParts {
   /** Where mutations wait that the authority does not take; `undefined` where they are refused. */
   readonly outbox: Outbox | undefined
   readonly holdOff: HoldOff
+  readonly leases: Leases
   readonly authority: Authority | undefined
   readonly bus: Bus | undefined
   /** Guards the bus, where there is one. */
@@ -53,6 +55,7 @@ export class Hearing implements InboundTarget {
   readonly #doubts: Doubts
   readonly #outbox: Outbox | undefined
   readonly #holdOff: HoldOff
+  readonly #leases: Leases
   readonly #authority: Authority | undefined
   readonly #events: Events
   readonly #origin: string
@@ -68,6 +71,7 @@ export class Hearing implements InboundTarget {
     this.#doubts = parts.doubts
     this.#outbox = parts.outbox
     this.#holdOff = parts.holdOff
+    this.#leases = parts.leases
     this.#authority = parts.authority
     this.#events = parts.events
     this.#origin = parts.origin
@@ -80,6 +84,7 @@ export class Hearing implements InboundTarget {
 
   dropKeys({ op, keys, stamp, origin, serial }: Message): void {
     for (const stored of keys) {
+      this.#leases.tell(stored)
       if (!stored.startsWith(this.#scope.prefix)) continue
       this.#ongoing.overtake(stored)
       // What others did may be older than what was called here; what was done here after all is not.

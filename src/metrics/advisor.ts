@@ -14,6 +14,9 @@ export interface Advised {
   /** Scopes of the tiers, from the nearest to the farthest. */
   readonly scopes: readonly string[]
   readonly hasBus: boolean
+  readonly loadLeaseMs: number
+  /** Whether an authority keeps entries, and so leases. */
+  readonly hasLeases: boolean
 }
 
 /** Advice for a cache; empty when its options go together. */
@@ -45,6 +48,9 @@ export function adviceOn(options: Advised): string[] {
     advice.push(
       'bus: other processes share a tier and nothing tells of their changes, so L1 is old for up to a ttl',
     )
+  }
+  if (options.loadLeaseMs > 0 && !options.hasLeases) {
+    advice.push('loadLease: there is no authority that keeps entries, so each process loads for itself')
   }
   return advice
 }
