@@ -6,6 +6,7 @@ import type { BulkLoader } from './coordinator/batch.ts'
 import type { Coordinator } from './coordinator/coordinator.ts'
 import type { Undelivered } from './coordinator/delivery.ts'
 import type { Loader } from './coordinator/loading.ts'
+import type { Lock, LockOptions } from './coordinator/locks.ts'
 import type { Reads } from './coordinator/reads.ts'
 import { placesIn } from './coordinator/session.ts'
 import { describe } from './duration.ts'
@@ -534,6 +535,23 @@ export class Cache<V = unknown> {
       version,
       defaults: resolveCall(this.#defaults, call),
     })
+  }
+
+  /**
+   * Takes a lock that one holder in all processes has at a time, or without tiers in this one. It is renewed until it is
+   * released. A namespace has locks of its own, and no `clear` releases one.
+   *
+   * @param name - Any text; with the prefix at most 512 bytes of UTF-8. No key of the cache is meant.
+   * @returns `undefined` when somebody else held it for as long as this call was to wait.
+   * @throws CacheError `CACHE_TIER_FAILED` when the authority could not be asked, `CACHE_NOT_SUPPORTED` where there are
+   *   tiers and none of them orders.
+   * @example
+   * await using lock = await cache.lock('nightly-report', { wait: '10s' })
+   * if (lock === undefined) return
+   * await writeReport({ signal: lock.signal, fence: lock.fence })
+   */
+  async lock(name: string, options: LockOptions = {}): Promise<Lock | undefined> {
+    return this.#coordinator.locks.lock(name, this.#scope, options)
   }
 
   /**

@@ -38,6 +38,7 @@ import { Leases } from './leases.ts'
 import { Life } from './life.ts'
 import { LoadSlots } from './load-slots.ts'
 import { LoadTurns } from './load-turns.ts'
+import { Locks } from './locks.ts'
 import { Mutations } from './mutations.ts'
 import { Ongoing } from './ongoing.ts'
 import type { Outbox } from './outbox.ts'
@@ -89,6 +90,7 @@ export class Coordinator {
   readonly decisions: Decisions
   readonly clearing: Clearing
   readonly delivery: Delivery
+  readonly locks: Locks
   readonly #life: Life
   readonly #filling: Filling
   readonly #hearing: Hearing
@@ -139,6 +141,7 @@ export class Coordinator {
     const backlog = new Backlog({ ...shared, deliver: () => this.delivery.deliver() })
     const conditions = new Conditions(stack, parts.codec)
     this.subjects = subjects
+    this.locks = new Locks(shared)
     this.mutations = new Mutations({ ...shared, backlog })
     this.decisions = new Decisions({ ...shared, conditions, alone: new Alone(copies) })
     this.clearing = new Clearing({ ...shared, backlog })
@@ -193,6 +196,7 @@ export class Coordinator {
     this.#life.close()
     this.#backlog.end()
     this.#filling.close()
+    await this.locks.end()
     await this.#life.settled(this.#closeMs, this.#clock)
     this.#filling.abandon()
     this.#copies.clear()
