@@ -10,6 +10,7 @@ import type { Lock, LockOptions } from './coordinator/locks.ts'
 import type { Reads } from './coordinator/reads.ts'
 import { placesIn } from './coordinator/session.ts'
 import { describe } from './duration.ts'
+import { invalidateAfter, type LaterInvalidations } from './invalidate-after.ts'
 import { type Key, type KeyScope, type KeyVersion, namespaceScope, withVersion } from './key.ts'
 import type { L1Stats, RestoreOutcome } from './l1/l1.ts'
 import { invalidateAround, type WrapOptions, type Wrapped, wrap } from './memoize.ts'
@@ -477,8 +478,8 @@ export class Cache<V = unknown> {
   }
 
   /**
-   * Wraps a function so that its calls are answered from this cache. The result has `key(...args)` and
-   * `invalidate(...args)`.
+   * Wraps a function so that its calls are answered from this cache. The result has `key(...args)`,
+   * `invalidate(...args)` and `expire(...args)`.
    *
    * @param options - Those of `getOrSet`, and how a call becomes a key: `key`, or `name` for one made of the arguments.
    * @throws TypeError when there is neither.
@@ -502,6 +503,25 @@ export class Cache<V = unknown> {
    */
   invalidateAround<R>(keys: Key | readonly Key[], change: () => R | PromiseLike<R>): Promise<R> {
     return invalidateAround(this, keys, change)
+  }
+
+  /**
+   * Runs `change`, and when it is over what it noted to be invalidated, whether it succeeded or not: for a change in a
+   * transaction, which others see only when it is committed.
+   *
+   * @param change - Gets `later`, with `delete`, `expire`, `deleteTags`, `expireTags` and `clear`, which only note.
+   * @returns What `change` returns.
+   * @throws What `change` throws; else as those methods, when the change has been made.
+   * @example
+   * await cache.invalidateAfter((later) =>
+   *   db.transaction(async (tx) => {
+   *     await tx.rename(7, 'Grace')
+   *     later.delete('user:7')
+   *   }),
+   * )
+   */
+  async invalidateAfter<R>(change: (later: LaterInvalidations) => R | PromiseLike<R>): Promise<R> {
+    return invalidateAfter(this, change)
   }
 
   /**

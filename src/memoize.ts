@@ -28,6 +28,8 @@ export interface Wrapped<Args extends unknown[], V> {
   key(...args: Args): Key
   /** Deletes what a call returned. Resolves to whether it was there. */
   invalidate(...args: Args): Promise<boolean>
+  /** Ends the `ttl` of what a call returned, as `cache.expire` does. Resolves to whether it was fresh. */
+  expire(...args: Args): Promise<boolean>
 }
 
 /**
@@ -36,7 +38,7 @@ export interface Wrapped<Args extends unknown[], V> {
  * @throws TypeError when there is neither `key` nor `name`.
  */
 export function wrap<Args extends unknown[], V>(
-  cache: Pick<Cache, 'getOrSet' | 'delete'>,
+  cache: Pick<Cache, 'getOrSet' | 'delete' | 'expire'>,
   run: (...args: Args) => V | PromiseLike<V>,
   options: WrapOptions<Args, V>,
 ): Wrapped<Args, V> {
@@ -49,6 +51,7 @@ export function wrap<Args extends unknown[], V>(
   return Object.assign(wrapped, {
     key: keyOf,
     invalidate: (...args: Args) => cache.delete(keyOf(...args), scope),
+    expire: (...args: Args) => cache.expire(keyOf(...args), scope),
   })
 }
 

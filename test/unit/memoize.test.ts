@@ -30,6 +30,73 @@ describe.each(arrangements)('wrap: $name', (arrangement) => {
     expect(await cache.get('user:7', { version: 2 })).toBeUndefined()
   })
 
+  test('expire leaves what a call returned to the stale windows', async () => {
+    const { cache } = await opened(arrangement, { staleIfError: '1h' })
+    let isDown = false
+    const user = cache.wrap(
+      async (id: number) => {
+        if (isDown) throw new Error('down')
+        return { id }
+      },
+      { name: 'user', version: 3 },
+    )
+    await user(7)
+    if (arrangement.name === 'L1 with a bus and no tier') {
+      await expect(user.expire(7)).rejects.toMatchObject({ code: 'CACHE_NOT_SUPPORTED' })
+      return
+    }
+    expect(await user.expire(7)).toBe(true)
+    expect(await cache.get(user.key(7), { version: 3 })).toBeUndefined()
+    expect(await user.expire(7)).toBe(false)
+    isDown = true
+    expect(await user(7)).toEqual({ id: 7 })
+  })
+
+  test('invalidateAfter does when the change is over what it noted, and not before', async () => {
+    const { cache } = await opened(arrangement)
+    let stored = 'before'
+    const read = () => cache.getOrSet('a', () => stored, { tags: ['t'] })
+    for (const note of ['delete', 'deleteTags', 'expireTags', 'clear'] as const) {
+      stored = 'before'
+      await cache.delete('a')
+      await read()
+      const commit = deferred<void>()
+      const changing = cache.invalidateAfter(async (later) => {
+        if (note === 'delete') later.delete('a')
+        else if (note === 'clear') later.clear()
+        else later[note](['t'])
+        await commit.promise
+        stored = 'after'
+        return 'changed'
+      })
+      await rest()
+      expect(await read(), note).toBe('before')
+      commit.resolve()
+      expect(await changing).toBe('changed')
+      expect(await read(), note).toBe('after')
+    }
+  })
+
+  test('invalidateAfter invalidates after a change that failed, too, and says how that failed', async () => {
+    const { cache } = await opened(arrangement)
+    await cache.set('a', 1)
+    const failure = new Error('the connection broke during the commit')
+    const changing = cache.invalidateAfter(async (later) => {
+      later.delete('a')
+      later.delete(1.5)
+      throw failure
+    })
+    await expect(changing).rejects.toBe(failure)
+    expect(await cache.get('a')).toBeUndefined()
+    await expect(cache.invalidateAfter((later) => later.delete(1.5))).rejects.toThrow('key: 1.5')
+    let kept: { delete(key: string): void } | undefined
+    await cache.invalidateAfter((later) => {
+      kept = later
+    })
+    expect(() => kept?.delete('a')).toThrow('the change is over')
+    await expect(cache.invalidateAfter(7 as never)).rejects.toThrow('change: 7 is not a function')
+  })
+
   test('invalidateAround removes what is loaded while the change is under way', async () => {
     const { cache } = await opened(arrangement)
     let stored = 'before'
