@@ -34,6 +34,9 @@ export default defineConfig({
         test: {
           name: 'node',
           environment: 'node',
+          // Nothing timed decides a test: this is for what hangs, on however busy a machine.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           include: ['test/**/*.test.ts'],
           // Services are for `npm run test:services`, which installs what they need; what takes minutes and not seconds
           // is for `npm run test:long`.

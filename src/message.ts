@@ -11,11 +11,17 @@
 //    36      8  serial       integer, as f64
 //    44      4  number of keys
 //    48         per key: 4 bytes length, then that many bytes of UTF-8
+//   end      4  CRC-32C of the rest but for the place, bytes 2 to 27
+//
+// The place is left out since the authority gives it, and Redis has no checksum to give. It need not be in it: a
+// place that was changed on the way does not follow on what was heard, or leaves a hole that the next message or the
+// next proof shows. Keys that were changed would show nowhere.
 //
 // All little endian. Messages never carry a value, so whoever can write to the bus can at worst force
 // misses. A message that does not parse is `undefined`, never a throw: decoders run inside listeners of
 // client libraries, where an exception ends the process.
 
+import { crc32c } from './checksum.ts'
 import type { Stamp } from './stamp.ts'
 
 /**
@@ -43,6 +49,10 @@ export interface Message {
 
 const MESSAGE_FORMAT = 1
 const HEADER_BYTES = 48
+const SUM_BYTES = 4
+/** The authority puts the place between these. */
+const PLACE_FROM = 2
+const PLACE_TO = 28
 /** Longer messages are not written; a batch is split before that. */
 const MAX_MESSAGE_BYTES = 65_536
 const ops: readonly MessageOp[] = ['set', 'delete', 'clear', 'move', 'expire-tags', 'delete-tags']
@@ -57,7 +67,7 @@ const keyCounts: Partial<Record<MessageOp, number>> = { clear: 1, move: 2 }
 export function encodeMessage(message: Message): Uint8Array {
   const encoder = new TextEncoder()
   const keys = message.keys.map((key) => encoder.encode(key))
-  const bytes = new Uint8Array(keys.reduce((sum, key) => sum + 4 + key.length, HEADER_BYTES))
+  const bytes = new Uint8Array(keys.reduce((sum, key) => sum + 4 + key.length, HEADER_BYTES + SUM_BYTES))
   if (bytes.length > MAX_MESSAGE_BYTES) {
     throw new RangeError(`a message of ${bytes.length} bytes is over the limit of ${MAX_MESSAGE_BYTES}`)
   }
@@ -78,14 +88,21 @@ export function encodeMessage(message: Message): Uint8Array {
     bytes.set(key, at + 4)
     at += 4 + key.length
   }
+  view.setUint32(at, sumOf(bytes), true)
   return bytes
 }
 
 /** The message in `bytes`, or `undefined` when they are not one that this version understands. */
 export function decodeMessage(bytes: Uint8Array): Message | undefined {
-  if (bytes.length < HEADER_BYTES || bytes.length > MAX_MESSAGE_BYTES || bytes[0] !== MESSAGE_FORMAT)
+  if (
+    bytes.length < HEADER_BYTES + SUM_BYTES ||
+    bytes.length > MAX_MESSAGE_BYTES ||
+    bytes[0] !== MESSAGE_FORMAT
+  )
     return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const end = bytes.length - SUM_BYTES
+  if (view.getUint32(end, true) !== sumOf(bytes)) return undefined
   const op = ops[(bytes[1] as number) - 1]
   const numbers = [
     view.getFloat64(4, true),
@@ -101,18 +118,23 @@ export function decodeMessage(bytes: Uint8Array): Message | undefined {
   const keys: string[] = []
   let at = HEADER_BYTES
   for (let left = view.getUint32(44, true); left > 0; left--) {
-    if (at + 4 > bytes.length) return undefined
-    const end = at + 4 + view.getUint32(at, true)
-    if (end > bytes.length) return undefined
+    if (at + 4 > end) return undefined
+    const next = at + 4 + view.getUint32(at, true)
+    if (next > end) return undefined
     try {
-      keys.push(decoder.decode(bytes.subarray(at + 4, end)))
+      keys.push(decoder.decode(bytes.subarray(at + 4, next)))
     } catch {
       return undefined
     }
-    at = end
+    at = next
   }
-  if (at !== bytes.length || keys.length !== (keyCounts[op] ?? keys.length)) return undefined
+  if (at !== end || keys.length !== (keyCounts[op] ?? keys.length)) return undefined
 
   const origin = Array.from(bytes.subarray(28, 36), (byte) => byte.toString(16).padStart(2, '0')).join('')
   return { op, keys, stamp: { partition: view.getUint16(2, true), epoch, sequence }, after, origin, serial }
+}
+
+function sumOf(bytes: Uint8Array): number {
+  const rest = crc32c(bytes, PLACE_TO, bytes.length - SUM_BYTES)
+  return (rest ^ crc32c(bytes, 0, PLACE_FROM)) >>> 0
 }

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
+import { crc32c } from '../../src/checksum.ts'
 import { decodeMessage, encodeMessage, type Message } from '../../src/message.ts'
+import { damaged } from '../support/damage.ts'
 import { holds, seed } from '../support/seed.ts'
 
 const whole = fc.oneof(fc.nat(), fc.maxSafeNat(), fc.constant(Number.MAX_SAFE_INTEGER))
@@ -32,6 +34,15 @@ const example: Message = {
 }
 
 const HEADER_BYTES = 48
+const SUM_BYTES = 4
+
+/** `bytes` with the sum that they should have. */
+function sealed(bytes: Uint8Array): Uint8Array {
+  const end = bytes.length - SUM_BYTES
+  const sum = (crc32c(bytes, 28, end) ^ crc32c(bytes, 0, 2)) >>> 0
+  new DataView(bytes.buffer).setUint32(end, sum, true)
+  return bytes
+}
 
 describe('messages', () => {
   test('every message comes back the same', () => {
@@ -57,6 +68,7 @@ describe('messages', () => {
       serial: '0000000000002840',
       keys: '01000000',
       key: '010000006b',
+      sum: '30725454',
     }
     expect(hex).toBe(Object.values(fields).join(''))
   })
@@ -74,7 +86,7 @@ describe('messages', () => {
   })
 
   test('keys that fit into 64 KiB are written, one byte more is a RangeError', () => {
-    const room = 65_536 - HEADER_BYTES - 4
+    const room = 65_536 - HEADER_BYTES - 4 - SUM_BYTES
     const message = { ...example, keys: ['x'.repeat(room)] }
     expect(decodeMessage(encodeMessage(message))).toEqual(message)
     expect(() => encodeMessage({ ...example, keys: ['x'.repeat(room + 1)] })).toThrow(RangeError)
@@ -115,10 +127,24 @@ describe('bytes that are no message', () => {
     expect(read).toBeGreaterThan(bytes.length)
   })
 
+  test('every byte changed, cut or doubled: undefined, or the same message in another place', () => {
+    let moved = 0
+    for (const [what, bytes] of damaged(encodeMessage(example))) {
+      const message = decodeMessage(bytes)
+      if (message === undefined) continue
+      const { stamp, after, ...said } = message
+      expect({ ...example, ...said, stamp: example.stamp, after: example.after }, what).toEqual(example)
+      expect({ stamp, after }, what).not.toEqual({ stamp: example.stamp, after: example.after })
+      moved++
+    }
+    expect(moved).toBeGreaterThan(26)
+  })
+
   test('random bytes behind a true beginning never throw', () => {
     holds(
       fc.property(fc.uint8Array({ maxLength: 120 }), fc.nat(60), (noise, kept) => {
-        const bytes = Uint8Array.of(...encodeMessage(example).subarray(0, kept), ...noise)
+        const bytes = Uint8Array.of(...encodeMessage(example).subarray(0, kept), ...noise, 0, 0, 0, 0)
+        if (bytes.length > HEADER_BYTES) sealed(bytes)
         const message = decodeMessage(bytes)
         if (message !== undefined) expectWhole(message)
       }),
@@ -148,7 +174,7 @@ describe('bytes that are no message', () => {
   ])('%s is undefined', (_, at, change) => {
     const bytes = encodeMessage(example)
     bytes.set(change, at)
-    expect(decodeMessage(bytes)).toBeUndefined()
+    expect(decodeMessage(sealed(bytes))).toBeUndefined()
   })
 
   test('a clear without a prefix, or with two, is undefined', () => {
@@ -162,7 +188,7 @@ describe('bytes that are no message', () => {
     const bytes = new Uint8Array(65_537)
     bytes.set(encodeMessage({ ...example, keys: [] }))
     new DataView(bytes.buffer).setUint32(44, (bytes.length - HEADER_BYTES) / 4, true)
-    expect(decodeMessage(bytes)).toBeUndefined()
+    expect(decodeMessage(sealed(bytes))).toBeUndefined()
   })
 })
 

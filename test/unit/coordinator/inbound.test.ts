@@ -2,13 +2,14 @@ import { describe, expect, test } from 'vitest'
 import type { Bus, BusListener } from '../../../src/bus/bus.ts'
 import { defaultLimits, Guard } from '../../../src/coordinator/guard.ts'
 import { Inbound, type InboundTarget } from '../../../src/coordinator/inbound.ts'
-import type { Message } from '../../../src/message.ts'
+import { decodeMessage, encodeMessage, type Message } from '../../../src/message.ts'
 import { Events } from '../../../src/metrics/events.ts'
 import { systemRandom } from '../../../src/random.ts'
 import type { Stamp } from '../../../src/stamp.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import type { Ledger } from '../../../src/tiers/ledger.ts'
 import { rest } from '../../support/caches.ts'
+import { damaged } from '../../support/damage.ts'
 
 const OWN = '00000000000000aa'
 const OTHER = '00000000000000bb'
@@ -104,6 +105,23 @@ async function listening({
 }
 
 describe('what the bus tells', () => {
+  test('damaged on the way, at any byte, takes its key along no later than the next proof', async () => {
+    let read = 0
+    for (const [what, bytes] of damaged(encodeMessage(message(11)))) {
+      const { told, listener } = await listening()
+      told.length = 0
+      const heard = decodeMessage(bytes)
+      // What can not be read is told by the bus as a gap.
+      if (heard === undefined) continue
+      read++
+      listener.onMessage(heard)
+      listener.onEcho('proof', [at(11)])
+      const isGone = told.some((said) => /^drop key 11 at|^suspect below \d+ of/.test(said))
+      expect(isGone, `${what}: ${told.join('; ')}`).toBe(true)
+    }
+    expect(read).toBeGreaterThan(20)
+  })
+
   test('is followed from where it goes on, also if that lies before what was heard: a message can be made up', async () => {
     const { told, inbound, listener } = await listening()
     listener.onMessage(message(11))
