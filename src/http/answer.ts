@@ -1,5 +1,6 @@
 // What is sent in the place of the handler's response: a stored page, or a 304 for a client that has it.
 
+import type { Clock } from '../clock.ts'
 import type { Page } from './page.ts'
 import { type CacheOutcome, formatCacheStatus } from './policy/cache-status.ts'
 import { belongsOn304, isNotModified, validatorsOf } from './policy/conditional.ts'
@@ -10,8 +11,15 @@ import type { RequestHead } from './policy/storable.ts'
 export interface Answer {
   readonly status: number
   readonly lines: readonly FieldLine[]
+  /** The lines once more, names and values in turn, as `writeHead` of Node takes them. */
+  readonly flat: readonly string[]
   /** `undefined` for an answer without a body. The bytes are the cache's own: not to be written to. */
   readonly body: Uint8Array | undefined
+}
+
+/** An answer that is no page. */
+export function answerOf(status: number, lines: readonly FieldLine[], body: Uint8Array | undefined): Answer {
+  return { status, lines, flat: lines.flat(), body }
 }
 
 /** The answer to a request from a stored page. */
@@ -21,21 +29,32 @@ export function answerFrom(
   outcome: CacheOutcome,
   statusName: string | undefined,
   nowMs: number,
-  wallMs: number,
+  clock: Clock,
 ): Answer {
   const { head } = page
-  const lines: FieldLine[] = [
-    ...head.lines,
-    ['Age', String(Math.max(0, Math.floor((nowMs - page.bornAtMs) / 1000)))],
-  ]
-  if (statusName !== undefined) lines.push(['Cache-Status', formatCacheStatus(statusName, outcome)])
+  const whole = wholeOf(page, outcome, statusName, nowMs)
   if (head.status === 200 && isConditional(request.fields)) {
     const validators = validatorsOf(page.fields)
-    if (isNotModified(request.fields, validators, wallMs)) {
-      return { status: 304, lines: linesOf304(lines), body: undefined }
+    if (isNotModified(request.fields, validators, clock.wallNow())) {
+      return answerOf(304, linesOf304(whole.lines), undefined)
     }
   }
-  return { status: head.status, lines, body: request.method === 'HEAD' ? undefined : page.body }
+  return request.method === 'HEAD' ? { ...whole, body: undefined } : whole
+}
+
+/** All of a page, with what is said of this use of it. What is said of a hit is the same for a second. */
+function wholeOf(page: Page, outcome: CacheOutcome, statusName: string | undefined, nowMs: number): Answer {
+  const ageSeconds = Math.max(0, Math.floor((nowMs - page.bornAtMs) / 1000))
+  const { said } = page
+  const leftSeconds = outcome.kind === 'hit' && outcome.detail === undefined ? outcome.leftSeconds : undefined
+  if (said?.ageSeconds === ageSeconds && said.leftSeconds === leftSeconds && said.statusName === statusName) {
+    return said.answer
+  }
+  const lines: FieldLine[] = [...page.head.lines, ['Age', String(ageSeconds)]]
+  if (statusName !== undefined) lines.push(['Cache-Status', formatCacheStatus(statusName, outcome)])
+  const answer = answerOf(page.head.status, lines, page.body)
+  if (leftSeconds !== undefined) page.said = { ageSeconds, leftSeconds, statusName, answer }
+  return answer
 }
 
 /** Whether a client says what it has. */

@@ -2,7 +2,7 @@
 // changes the request by `forwardFields`, shows the head of the response to `respond` and does what that says, shows the
 // body to `write` as it goes by, and ends with one of `end`, `abort` and `fail`.
 
-import { type Answer, answerFrom, isConditional, linesOf304 } from './answer.ts'
+import { type Answer, answerFrom, answerOf, isConditional, linesOf304 } from './answer.ts'
 import { sha256 } from './digest.ts'
 import type { Flight } from './flights.ts'
 import { freshnessLines, patchVary } from './headers.ts'
@@ -250,7 +250,7 @@ export class Exchange {
       this.#parts.flight?.settle({ kind: 'failed', stale })
     }
     const outcome = { kind: 'forwarded', reason, status, stored: false, collapsed: false } as const
-    return answerFrom(stale, request, outcome, http.statusName, nowMs, http.clock.wallNow())
+    return answerFrom(stale, request, outcome, http.statusName, nowMs, http.clock)
   }
 
   /** The origin says that the stored page holds: it gets the new fields and times. */
@@ -266,7 +266,7 @@ export class Exchange {
     const storing = storingOf(request, { status: stale.head.status, fields }, this.#rules, received)
     const nowMs = http.clock.now()
     const head: PageHead = { ...stale.head, lines: merged }
-    const page: Page = { ...stale, head, fields, bornAtMs: nowMs }
+    const page: Page = { ...stale, head, fields, bornAtMs: nowMs, said: undefined }
     if (storing.refusal !== undefined) {
       this.#dropStale()
       this.#settleRefused()
@@ -287,10 +287,10 @@ export class Exchange {
       stored: storing.refusal === undefined,
       collapsed: false,
     } as const
-    const answer = answerFrom(page, request, outcome, http.statusName, nowMs, receivedAtMs)
+    const answer = answerFrom(page, request, outcome, http.statusName, nowMs, http.clock)
     // A cookie in a 304 is for this client, and is not part of the page.
     const cookies = lines.filter(([name]) => name.toLowerCase() === 'set-cookie')
-    return { kind: 'substitute', answer: { ...answer, lines: [...answer.lines, ...cookies] } }
+    return { kind: 'substitute', answer: answerOf(answer.status, [...answer.lines, ...cookies], answer.body) }
   }
 
   #pass(

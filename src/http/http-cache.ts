@@ -9,7 +9,7 @@
 //       └──────────────────────────────────────────────────────▶ handler; its answer is judged, and stored if it may be
 
 import { describe } from '../duration.ts'
-import { type Answer, answerFrom } from './answer.ts'
+import { type Answer, answerFrom, answerOf } from './answer.ts'
 import { Exchange } from './exchange.ts'
 import { type Flight, Flights, type Outcome } from './flights.ts'
 import {
@@ -21,9 +21,9 @@ import {
   resolvePage,
 } from './options.ts'
 import type { Page } from './page.ts'
-import { PageStore, type Subject, type UrlRecord, variantText } from './page-store.ts'
+import { PageStore, rewritingFields, type Subject, type UrlRecord, variantText } from './page-store.ts'
 import type { ForwardReason } from './policy/cache-status.ts'
-import { type Fields, fieldOf } from './policy/fields.ts'
+import { type Fields, fieldOf, hasSome } from './policy/fields.ts'
 import { servesOnError, type Use, useOf, type Wishes, wishesOf } from './policy/reuse.ts'
 import { type RequestHead, refusalOfRequest } from './policy/storable.ts'
 
@@ -42,14 +42,17 @@ export type Plan =
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 /** Fields with which a client makes a GET something else, or asks for what only the origin can judge. */
-const beyond: readonly string[] = [
+const beyond: ReadonlySet<string> = new Set([
   'if-match',
   'if-range',
   'if-unmodified-since',
   'x-http-method',
   'x-http-method-override',
   'x-method-override',
-]
+])
+
+/** What most requests have nothing of. */
+const unusual: ReadonlySet<string> = new Set([...beyond, ...rewritingFields])
 
 /** Pages over a `Cache`; `httpCache` makes one. */
 export class HttpCache {
@@ -105,16 +108,20 @@ export class HttpCache {
     if (!safeMethods.has(method)) return this.#changing(incoming, url, rules)
     const refusal = refusalOfRequest(incoming)
     if (refusal === 'method') return this.#passed(incoming, rules, 'method')
-    if (refusal !== undefined || beyond.some((name) => fieldOf(fields, name) !== undefined)) {
+    const isUnusual = hasSome(fields, unusual)
+    if (refusal !== undefined || (isUnusual && hasSome(fields, beyond))) {
       return this.#passed(incoming, rules, 'bypass')
     }
     const extra = rules.key === undefined ? '' : rules.key({ method, fields, url })
     if (extra === undefined) return this.#passed(incoming, rules, 'bypass')
-    const subject: Subject = { url, fields, extra }
+    const subject: Subject = { url, fields, extra, isRewritten: isUnusual }
     const wishes = wishesOf(fields, this.#http.honoursRequest)
     const page = this.#store.peek(subject)
-    if (page !== undefined && mayHave(page, fields) && this.#useOf(page, wishes) === 'answer') {
-      return { kind: 'answer', answer: this.#hit(page, incoming), refresh: undefined }
+    if (page !== undefined && mayHave(page, fields)) {
+      const nowMs = this.#http.clock.now()
+      if (useOf(page.head.times, nowMs - page.bornAtMs, wishes) === 'answer') {
+        return { kind: 'answer', answer: this.#hit(page, incoming, false, nowMs), refresh: undefined }
+      }
     }
     return this.#seek(incoming, subject, rules, wishes, canRefresh)
   }
@@ -212,14 +219,18 @@ export class HttpCache {
     return servesOnError(head.times, this.#http.clock.now() - bornAtMs)
   }
 
-  #hit(page: Page, request: RequestHead, isCollapsed = false): Answer {
+  #hit(
+    page: Page,
+    request: RequestHead,
+    isCollapsed = false,
+    nowMs: number = this.#http.clock.now(),
+  ): Answer {
     const { clock, statusName } = this.#http
-    const nowMs = clock.now()
     const leftSeconds = Math.floor((page.head.times.freshMs - (nowMs - page.bornAtMs)) / 1000)
     const outcome = isCollapsed
       ? ({ kind: 'hit', leftSeconds, detail: 'collapsed' } as const)
       : ({ kind: 'hit', leftSeconds } as const)
-    return answerFrom(page, request, outcome, statusName, nowMs, clock.wallNow())
+    return answerFrom(page, request, outcome, statusName, nowMs, clock)
   }
 
   #caching(
@@ -246,13 +257,13 @@ export class HttpCache {
   }
 
   #passed(request: Incoming, rules: PageRules, reason: ForwardReason): Plan {
-    const subject = { url: request.url ?? '', fields: request.fields, extra: '' }
+    const subject = { url: request.url ?? '', fields: request.fields, extra: '', isRewritten: true }
     const exchange = this.#exchange({ ...alone, request, subject, rules, reason, kind: 'pass' })
     return { kind: 'forward', exchange }
   }
 
   #changing(request: Incoming, url: string, rules: PageRules): Plan {
-    const subject = { url, fields: request.fields, extra: '' }
+    const subject = { url, fields: request.fields, extra: '', isRewritten: true }
     const exchange = this.#exchange({
       ...alone,
       request,
@@ -294,11 +305,7 @@ const unlearned: Pick<UrlRecord, 'vary' | 'cookies'> = { vary: [], cookies: [] }
 
 const alone = { record: undefined, stale: undefined, flight: undefined, isCollapsed: false } as const
 
-const gatewayTimeout: Answer = {
-  status: 504,
-  lines: [['Content-Length', '0']],
-  body: undefined,
-}
+const gatewayTimeout: Answer = answerOf(504, [['Content-Length', '0']], undefined)
 
 /** Whether a request may be answered with the page: one that shows who is asking only where the page says so. */
 function mayHave({ head }: Page, fields: Fields): boolean {

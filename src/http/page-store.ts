@@ -36,12 +36,22 @@ export interface Subject {
   readonly fields: Fields
   /** What the application adds to the key. */
   readonly extra: string
+  /** Whether one of `rewritingFields` is there. */
+  readonly isRewritten: boolean
 }
 
 /** A page and the record it was kept under. */
 export interface Kept {
   readonly page: Page
   readonly record: UrlRecord
+}
+
+/** The page for a GET that nothing else distinguishes, which is the only one that most URLs have. */
+interface Seen {
+  readonly key: string
+  /** As L1 had them last, and what is in them. */
+  bytes: unknown
+  page: Page | undefined
 }
 
 /** What a store works with. */
@@ -57,7 +67,7 @@ export interface PageStoreParts {
  * Fields by which proxies and frameworks change what a request is about. They are part of every key: a handler that
  * believes one of them makes a page for those who sent the same, and for nobody else.
  */
-const rewriting: readonly string[] = [
+export const rewritingFields: readonly string[] = [
   'forwarded',
   'x-forwarded-host',
   'x-forwarded-port',
@@ -79,7 +89,6 @@ const rewriting: readonly string[] = [
 const LONGEST_PLAIN = 180
 const INVALIDATION_LIFE_MS = 5 * 60 * 1000
 const LEAST_RECORD_LIFE_MS = 24 * 60 * 60 * 1000
-const plainForm = /^[\x21-\x7e]*$/
 
 /** Reads and writes pages. */
 export class PageStore {
@@ -89,6 +98,7 @@ export class PageStore {
   readonly #clock: Clock
   readonly #random: Random
   readonly #pages = new WeakMap<Uint8Array, Page>()
+  readonly #seen = new WeakMap<UrlRecord, Seen>()
   /** Invalidations under way here, which reads of their URL wait for. */
   readonly #invalidations = new Map<string, Promise<boolean>>()
 
@@ -106,6 +116,7 @@ export class PageStore {
     const record = this.#cache.l1.get(this.recordKey(subject.url)) as UrlRecord | undefined
     if (record === undefined) return undefined
     const variant = variantText(subject, record)
+    if (variant === '') return this.#peekOnly(subject.url, record)
     const bytes = this.#cache.l1.get(this.pageKey(record, 'GET', variant))
     return bytes === undefined ? undefined : this.#page(bytes, subject.url, variant)
   }
@@ -204,15 +215,30 @@ export class PageStore {
   }
 
   recordKey(url: string): string {
-    return url.length <= LONGEST_PLAIN && plainForm.test(url)
+    return url.length <= LONGEST_PLAIN && isPlain(url)
       ? `${this.#prefix}:u:${url}`
       : `${this.#prefix}:U:${sha256(url)}`
   }
 
   pageKey(record: UrlRecord, method: 'GET' | 'HEAD', variant: string): string {
-    const short = variant.length <= LONGEST_PLAIN && plainForm.test(variant)
+    const short = variant.length <= LONGEST_PLAIN && isPlain(variant)
     const named = short ? `p:${record.generation}:${method}:${variant}` : `P:${record.generation}:${method}:`
     return `${this.#prefix}:${named}${short ? '' : sha256(variant)}`
+  }
+
+  #peekOnly(url: string, record: UrlRecord): Page | undefined {
+    let seen = this.#seen.get(record)
+    if (seen === undefined) {
+      seen = { key: this.pageKey(record, 'GET', ''), bytes: undefined, page: undefined }
+      this.#seen.set(record, seen)
+    }
+    const bytes = this.#cache.l1.get(seen.key)
+    if (bytes === undefined) return undefined
+    if (seen.bytes !== bytes) {
+      seen.bytes = bytes
+      seen.page = this.#page(bytes, url, '')
+    }
+    return seen.page?.head.url === url ? seen.page : undefined
   }
 
   #generation(): string {
@@ -231,12 +257,26 @@ export class PageStore {
   }
 }
 
+/** Whether all is ASCII that shows. A loop: for short texts a regular expression costs three times as much. */
+function isPlain(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at)
+    if (unit < 0x21 || unit > 0x7e) return false
+  }
+  return true
+}
+
 /** What of the request chooses among the pages of its URL. */
-export function variantText({ fields, extra }: Subject, record: Pick<UrlRecord, 'vary' | 'cookies'>): string {
+export function variantText(
+  { fields, extra, isRewritten }: Subject,
+  record: Pick<UrlRecord, 'vary' | 'cookies'>,
+): string {
   let text = record.vary.length === 0 ? '' : variantOf(fields, record.vary, record.cookies)
-  for (const name of rewriting) {
-    const value = fieldOf(fields, name)
-    if (value !== undefined) text += `!${name}=${value.length}:${value}`
+  if (isRewritten) {
+    for (const name of rewritingFields) {
+      const value = fieldOf(fields, name)
+      if (value !== undefined) text += `!${name}=${value.length}:${value}`
+    }
   }
   return extra === '' ? text : `${text}+${extra.length}:${extra}`
 }

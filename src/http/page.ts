@@ -11,6 +11,7 @@
 // The head is parsed once per process and array. Age is counted on the monotonic clock from there; only across
 // processes does it rest on the wall clock, as `Date` and `Age` do everywhere on the web.
 
+import type { Answer } from './answer.ts'
 import type { FieldLine } from './policy/fields.ts'
 import { type Fields, fieldsOf } from './policy/fields.ts'
 import type { PageTimes } from './policy/freshness.ts'
@@ -38,6 +39,16 @@ export interface Page {
   readonly body: Uint8Array
   /** When its age was 0, on this process's monotonic clock. */
   readonly bornAtMs: number
+  /** The answer of the latest hit, to be given again while it says the same. */
+  said: Said | undefined
+}
+
+/** An answer, and what it says of the moment. */
+export interface Said {
+  readonly ageSeconds: number
+  readonly leftSeconds: number
+  readonly statusName: string | undefined
+  readonly answer: Answer
 }
 
 const FORMAT = 1
@@ -78,6 +89,7 @@ export function decodePage(bytes: unknown, wallMs: number, monotonicMs: number):
     fields: fieldsOf(head.lines),
     body: bytes.subarray(bodyAt),
     bornAtMs: monotonicMs - residentMs - head.times.initialAgeMs,
+    said: undefined,
   }
 }
 

@@ -21,18 +21,35 @@ export function incomingOf(request: IncomingMessage, target: string, http: HttpC
   return { method, fields, url: urlOf(request, target, http.trustsProxy) }
 }
 
-function urlOf(request: IncomingMessage, target: string, trustsProxy: boolean): string | undefined {
-  const forwarded = (name: string): string | undefined => {
-    const value = request.headers[name]
-    return trustsProxy && typeof value === 'string' ? value.split(',')[0]?.trim() : undefined
-  }
-  const isEncrypted = (request.socket as { encrypted?: boolean } | null)?.encrypted === true
-  const scheme = forwarded('x-forwarded-proto')?.toLowerCase() ?? (isEncrypted ? 'https' : 'http')
-  const host = forwarded('x-forwarded-host') ?? request.headers.host ?? ''
-  if ((scheme !== 'http' && scheme !== 'https') || !hostForm.test(host)) return undefined
+function urlOf(
+  { headers, socket }: IncomingMessage,
+  target: string,
+  trustsProxy: boolean,
+): string | undefined {
+  const isEncrypted = (socket as { encrypted?: boolean } | null)?.encrypted === true
+  const ownScheme = isEncrypted ? 'https' : 'http'
+  const scheme = trustsProxy
+    ? (forwarded(headers['x-forwarded-proto'])?.toLowerCase() ?? ownScheme)
+    : ownScheme
+  const host = (trustsProxy ? forwarded(headers['x-forwarded-host']) : undefined) ?? headers.host ?? ''
+  const origin = originOf(scheme, host)
   // The asterisk and absolute forms are for servers and proxies; a fragment is never sent by a client.
-  if (!target.startsWith('/') || target.includes('#')) return undefined
-  return `${scheme}://${host.toLowerCase()}${target}`
+  if (origin === undefined || target.charCodeAt(0) !== 0x2f || target.includes('#')) return undefined
+  return origin + target
+}
+
+function forwarded(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value.split(',')[0]?.trim() : undefined
+}
+
+/** Most requests are for the host that the last one was for. */
+let latest = { scheme: '', host: '', origin: '' }
+
+function originOf(scheme: string, host: string): string | undefined {
+  if (host === latest.host && scheme === latest.scheme) return latest.origin
+  if ((scheme !== 'http' && scheme !== 'https') || !hostForm.test(host)) return undefined
+  latest = { scheme, host, origin: `${scheme}://${host.toLowerCase()}` }
+  return latest.origin
 }
 
 /** A refresh that a request without a client carries. */

@@ -20,7 +20,6 @@ type Write = (chunk: unknown, encoding?: unknown, callback?: unknown) => boolean
 export type Patch = (lines: FieldLine[]) => FieldLine[]
 
 const taps = new WeakMap<ServerResponse, Tap>()
-const noBody = new Uint8Array(0)
 
 /** The tap on a response, put there if there is none. */
 export function tapOf(response: ServerResponse): Tap {
@@ -185,15 +184,14 @@ export class Tap {
 export function send(response: ServerResponse, answer: Answer): void {
   const { status, lines, body } = answer
   if (response.getHeaderNames().length === 0) {
-    const flat: string[] = []
-    for (const [name, value] of lines) flat.push(name, value)
-    response.writeHead(status, flat)
+    response.writeHead(status, answer.flat as string[])
   } else {
     // What middleware in front has set stays, where the page does not say it itself.
     setLines(response, [...linesOf(response).filter(isMissingIn(lines)), ...lines])
     response.writeHead(status)
   }
-  response.end(body ?? noBody)
+  if (body === undefined) response.end()
+  else response.end(body)
 }
 
 function isMissingIn(lines: readonly FieldLine[]): (line: FieldLine) => boolean {

@@ -43,6 +43,9 @@ export function cachedListener(http: HttpCache, listener: Listener, options?: Pa
     const refresh = refreshOf(request, http)
     if (refresh !== undefined) return runTapped(listener, request, response, refresh)
     const plan = http.begin(incomingOf(request, target, http), rules, true)
+    if (!(plan instanceof Promise) && plan.kind === 'answer' && plan.refresh === undefined) {
+      return send(response, plan.answer)
+    }
     const go = (made: Awaited<typeof plan>): unknown => {
       if (made.kind === 'forward') return runTapped(listener, request, response, made.exchange)
       send(response, made.answer)

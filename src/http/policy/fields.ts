@@ -13,6 +13,17 @@ export function fieldOf(fields: Fields, name: string): string | undefined {
   return Object.hasOwn(fields, name) ? fields[name] : undefined
 }
 
+/**
+ * Whether any of `names` is there, whatever its value: one look at the few fields there are, not one for each name. What
+ * is inherited counts as well, so a caller takes `true` as a reason to look closer or to do less.
+ */
+export function hasSome(fields: Fields, names: ReadonlySet<string>): boolean {
+  for (const name in fields) {
+    if (names.has(name)) return true
+  }
+  return false
+}
+
 /** Joins lines into fields. Names may be in any case. */
 export function fieldsOf(lines: Iterable<FieldLine>): Fields {
   const fields: Record<string, string> = Object.create(null)
