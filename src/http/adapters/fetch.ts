@@ -164,7 +164,9 @@ export function incomingOf(request: Request): Incoming {
 
 function fieldsOfRequest(request: Request): Fields {
   const fields = fieldsOf(request.headers as Iterable<FieldLine>)
-  // A request that was made by hand has a body that no field announces.
+  // A GET or HEAD has no body that no field announces. To look costs servers that make requests on demand most of a hit.
+  if (request.method === 'GET' || request.method === 'HEAD') return fields
+  // Another request may have been made by hand.
   return request.body === null || Object.hasOwn(fields, 'content-length')
     ? fields
     : { ...fields, 'transfer-encoding': fields['transfer-encoding'] ?? 'chunked' }
@@ -189,6 +191,17 @@ export function responseOf({ status, lines, body }: Answer): Response {
   const bodiless = status === 204 || status === 205 || status === 304
   return new Response(bodiless || body === undefined ? null : (body as Uint8Array<ArrayBuffer>), {
     status,
-    headers: lines as [string, string][],
+    headers: headersOf(lines),
   })
+}
+
+/** As an object where no name comes twice: servers of Node pass one on as it is, and make `Headers` of anything else. */
+function headersOf(lines: readonly FieldLine[]): Record<string, string> | [string, string][] {
+  const headers: Record<string, string> = Object.create(null)
+  for (const [name, value] of lines) {
+    const lower = name.toLowerCase()
+    if (lower in headers) return lines as [string, string][]
+    headers[lower] = value
+  }
+  return headers
 }
