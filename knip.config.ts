@@ -4,7 +4,14 @@ import { entryPaths } from './scripts/source-files.js'
 const published = entryPaths().map((path) => `src/${path}`)
 
 export default {
-  entry: [...published, 'examples/**/*.{js,ts}', 'scripts/*.js', 'test/**/*.test.ts', 'test/e2e/*peer.js'],
+  entry: [
+    ...published,
+    'examples/**/*.{js,ts}',
+    'scripts/*.js',
+    'test/**/*.test.ts',
+    'test/e2e/*peer.js',
+    'test/faults/fleet/member.js',
+  ],
   project: [
     'examples/**',
     'scripts/**',
@@ -30,6 +37,7 @@ export default {
     'memcached',
     'mount',
     'postgres',
+    'redis-sentinel',
     'redis-server',
     'strace',
     'umount',

@@ -38,7 +38,9 @@ process.exitCode = counts.failed === 0 ? 0 : 1
 
 /** Servers that tests drive. Without one its tests are skipped, or fail where `CI` or `REQUIRE_SERVICES` is set. */
 function findServers() {
-  const missing = ['memcached', 'redis-server'].filter((name) => spawnSync(name, ['--version']).status !== 0)
+  const missing = ['memcached', 'redis-sentinel', 'redis-server'].filter(
+    (name) => spawnSync(name, ['--version']).status !== 0,
+  )
   // Debian keeps what serves off the PATH.
   if (spawnSync('postgres', ['--version']).status !== 0 && !existsSync('/usr/lib/postgresql')) {
     missing.push('postgresql')

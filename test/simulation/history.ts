@@ -242,6 +242,8 @@ export class History {
       ['C5', this.#leastAt(key, now - this.#leaseMs)],
     ]
     if (this.#isHealthy) least.push(['C4', this.#leastAt(key, now - HEALTHY_MS)])
+    // What is read at the authority itself waits for no lease.
+    if (how === 'authority') least.push(['C6', this.#done.get(key) ?? 0])
     return { by, key, at: now, how, done: this.#done.get(key) ?? 0, isStaleAllowed, least }
   }
 

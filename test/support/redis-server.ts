@@ -22,18 +22,21 @@ export function hasRedis(): boolean {
 /** A running server. */
 export class RedisServer {
   readonly port: number
+  readonly #options: Record<string, string>
   #process: ChildProcess
 
-  private constructor(port: number, server: ChildProcess) {
+  private constructor(port: number, options: Record<string, string>, server: ChildProcess) {
     this.port = port
+    this.#options = options
     this.#process = server
   }
 
-  static async start(more?: Record<string, string>): Promise<RedisServer> {
+  /** @param more - Options of the server, on top of a loopback port and no persistence. */
+  static async start(more: Record<string, string> = {}): Promise<RedisServer> {
     for (let attempt = 1; ; attempt++) {
       const port = await freePort()
       try {
-        return new RedisServer(port, await launch(port, more))
+        return new RedisServer(port, more, await launch(port, more))
       } catch (error) {
         // Somebody else may have taken the port meanwhile.
         if (attempt === 5) throw error
@@ -45,14 +48,17 @@ export class RedisServer {
    * Three servers that share the slots of a cluster.
    *
    * @param folder - Where they keep what they know of each other.
+   * @param more - Options of each server.
    */
-  static async startCluster(folder: string): Promise<RedisServer[]> {
+  static async startCluster(folder: string, more: Record<string, string> = {}): Promise<RedisServer[]> {
     const servers: RedisServer[] = []
     const ports: { port: number; gossip: number }[] = []
     for (let at = 0; at < 3; at++) {
       const gossip = await freePort()
       const server = await RedisServer.start({
+        ...more,
         dir: folder,
+        appenddirname: `kept-${at}`,
         'cluster-enabled': 'yes',
         'cluster-config-file': `nodes-${at}.conf`,
         'cluster-port': `${gossip}`,
@@ -64,13 +70,13 @@ export class RedisServer {
     const [first] = ports as [{ port: number; gossip: number }]
     for (const [at, { port }] of ports.entries()) {
       const slots = [Math.floor((16_384 / 3) * at), Math.floor((16_384 / 3) * (at + 1)) - 1]
-      await ask(port, `CLUSTER ADDSLOTSRANGE ${slots.join(' ')}`)
-      await ask(port, `CLUSTER SET-CONFIG-EPOCH ${at + 1}`)
-      if (at > 0) await ask(port, `CLUSTER MEET 127.0.0.1 ${first.port} ${first.gossip}`)
+      await askRedis(port, `CLUSTER ADDSLOTSRANGE ${slots.join(' ')}`)
+      await askRedis(port, `CLUSTER SET-CONFIG-EPOCH ${at + 1}`)
+      if (at > 0) await askRedis(port, `CLUSTER MEET 127.0.0.1 ${first.port} ${first.gossip}`)
     }
     for (const { port } of ports) {
       for (let attempt = 0; ; attempt++) {
-        const info = await ask(port, 'CLUSTER INFO')
+        const info = await askRedis(port, 'CLUSTER INFO')
         if (info.includes('cluster_state:ok') && info.includes('cluster_known_nodes:3')) break
         if (attempt === 300) throw new Error(`the cluster does not form: ${info}`)
         await sleep(50)
@@ -93,10 +99,19 @@ export class RedisServer {
     return endProcess(this.#process)
   }
 
-  /** A new process on the same port, with nothing in it. */
-  async restart(): Promise<void> {
+  /**
+   * A new process on the same port, with what the old one kept on the disk: nothing, unless its options say so.
+   *
+   * @param other - Options that it has now and did not have before.
+   */
+  async restart(other: Record<string, string> = {}): Promise<void> {
     await this.kill()
-    this.#process = await launch(this.port)
+    this.#process = await launch(this.port, { ...this.#options, ...other })
+  }
+
+  /** Sends one inline command. */
+  ask(command: string): Promise<string> {
+    return askRedis(this.port, command)
   }
 }
 
@@ -115,12 +130,12 @@ async function launch(port: number, more: Record<string, string> = {}): Promise<
 
 /** Whether that very process answers: another server's tests must not meet ours. */
 async function answers(port: number, pid: number | undefined): Promise<boolean> {
-  const info = await ask(port, 'INFO server').catch(() => '')
+  const info = await askRedis(port, 'INFO server').catch(() => '')
   return info.includes(`process_id:${pid}\r\n`)
 }
 
 /** Sends one inline command. */
-function ask(port: number, command: string): Promise<string> {
+export function askRedis(port: number, command: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(`${command}\r\n`))
     socket.once('error', reject)
