@@ -13,9 +13,13 @@ export class SqliteFile {
   readonly #folder = makeFolder()
   readonly #open: { close(): unknown }[] = []
 
+  get path(): string {
+    return join(this.#folder, 'cache.db')
+  }
+
   /** One more connection. */
   connect(): SqlExecutor {
-    const database = new DatabaseSync(join(this.#folder, 'cache.db'), { timeout: 50 })
+    const database = new DatabaseSync(this.path, { timeout: 50 })
     database.exec('PRAGMA journal_mode = WAL')
     database.exec('PRAGMA synchronous = OFF')
     this.#open.push(database)
