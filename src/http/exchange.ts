@@ -257,10 +257,10 @@ export class Exchange {
   #revalidated(lines: readonly FieldLine[], receivedAtMs: number): Decision {
     const { http, request } = this.#parts
     const stale = this.#parts.stale as Page
-    const merged = updatedBy304(
-      stale.head.lines,
-      lines.filter(([name]) => name.toLowerCase() !== 'cache-status'),
-    )
+    const updating = lines.filter(([name]) => name.toLowerCase() !== 'cache-status')
+    // Most handlers leave it to their server; with the stored date the page would be as old as before.
+    if (!hasLine(lines, 'date')) updating.push(['Date', formatHttpDate(receivedAtMs)])
+    const merged = updatedBy304(stale.head.lines, updating)
     const fields = fieldsOf(merged)
     const received = { requestedAtMs: this.#askedAtWallMs, receivedAtMs }
     const storing = storingOf(request, { status: stale.head.status, fields }, this.#rules, received)

@@ -137,6 +137,27 @@ for (const framework of frameworks) {
       assert.equal(site.runs, 2)
     })
 
+    test('a page that the handler says still holds is fresh again, also without a Date', async () => {
+      const site = await start(
+        framework,
+        ({ headers }, run) =>
+          headers['if-none-match'] === '"a"'
+            ? { status: 304, headers: { ETag: '"a"' } }
+            : { headers: { 'Cache-Control': 'max-age=10', ETag: '"a"' }, body: `page ${run}` },
+        { keepForValidation: '1h' },
+      )
+      await ask(site.port, '/')
+      for (const runs of [2, 3]) {
+        site.clock.advance(20_000)
+        const { status, body, headers } = await ask(site.port, '/')
+        const state = 'tierwheel; fwd=stale; fwd-status=304; stored'
+        assert.deepEqual([status, body, headers['cache-status']], [200, 'page 1', state])
+        site.clock.advance(9_000)
+        assert.equal((await ask(site.port, '/')).headers.age, '9')
+        assert.equal(site.runs, runs)
+      }
+    })
+
     test('a stale page stands in for a handler that fails', async () => {
       const site = await start(framework, (_, run) => {
         if (run === 2) throw new Error('broken')
