@@ -7,20 +7,8 @@ import { createServer, request as send } from 'node:http'
 import { createCache } from 'tierwheel'
 import { httpCache } from 'tierwheel/http'
 import { cachedListener } from 'tierwheel/http/node'
-
-/** Of one connection, and not passed on in either direction. */
-const hopByHop = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authentication-info',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
+// Not of the public surface: what a proxy leaves out is what the cache does not keep.
+import { connectionFields, fieldsOf, hopByHop } from '../../dist/http/policy/fields.js'
 
 /**
  * The rules of a cache in front of origins that say themselves what they want, as the suite takes for granted. Pages of
@@ -102,16 +90,10 @@ function badGateway(response, error) {
 
 /** @param {string[]} raw */
 function withoutHops(raw) {
-  const named = new Set()
-  for (let at = 0; at < raw.length; at += 2) {
-    if (raw[at]?.toLowerCase() !== 'connection') continue
-    for (const name of (raw[at + 1] ?? '').split(',')) named.add(name.trim().toLowerCase())
-  }
-  const kept = []
-  for (let at = 0; at < raw.length; at += 2) {
-    const name = /** @type {string} */ (raw[at]).toLowerCase()
-    if (!hopByHop.has(name) && !named.has(name))
-      kept.push(/** @type {string} */ (raw[at]), /** @type {string} */ (raw[at + 1]))
-  }
-  return kept
+  /** @type {[name: string, value: string][]} */
+  const lines = []
+  for (let at = 0; at < raw.length; at += 2) lines.push([raw[at] ?? '', raw[at + 1] ?? ''])
+  const named = connectionFields(fieldsOf(lines))
+  const isKept = (/** @type {string} */ lower) => !hopByHop.has(lower) && !named.has(lower)
+  return lines.filter(([name]) => isKept(name.toLowerCase())).flat()
 }
