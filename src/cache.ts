@@ -29,6 +29,7 @@ import {
   resolveCall,
   type Skip,
 } from './options.ts'
+import type { Stamp } from './stamp.ts'
 import type { TierScope } from './tiers/tier.ts'
 
 /** What a call about a key may say differently from its cache. */
@@ -278,6 +279,20 @@ export class Cache<V = unknown> {
   async set(key: Key, value: V, options?: CallOptions): Promise<boolean> {
     const call = resolveCall(this.#defaults, options)
     return this.#coordinator.mutations.set(key, this.#scopeOf(options), value, call)
+  }
+
+  /** @internal Up to where invalidations of tags are known, for `setMadeSince`; `undefined`: nowhere. */
+  tagPlace(): Stamp | undefined | Promise<Stamp | undefined> {
+    return this.#coordinator.mutations.tagPlace()
+  }
+
+  /**
+   * @internal As `set`, for a value whose making began at `since`, a `tagPlace`: its tags are judged from there. What
+   * `getOrSet` does for its loads, for what is made elsewhere.
+   */
+  async setMadeSince(key: Key, value: V, since: Stamp, options: CallOptions): Promise<boolean> {
+    const call = resolveCall(this.#defaults, options)
+    return this.#coordinator.mutations.set(key, this.#scopeOf(options), value, call, since)
   }
 
   /**

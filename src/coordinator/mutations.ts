@@ -23,6 +23,9 @@ import { taggingOf } from './tagging.ts'
 import type { Tags } from './tags.ts'
 import type { Following, KeyFollowing, TierStack } from './tier-stack.ts'
 
+/** For a place, which tags it will be about makes no difference. */
+const anyTags: readonly string[] = ['']
+
 /** What mutations work with. */
 export interface MutationsParts {
   readonly copies: Copies
@@ -80,19 +83,31 @@ export class Mutations {
     this.#isAlone = parts.isAlone
   }
 
+  /** Up to where invalidations of tags are known, for what begins to be made now; see `Tags.begin`. */
+  tagPlace(): Stamp | undefined | Promise<Stamp | undefined> {
+    return this.#tags.begin(anyTags)
+  }
+
   /**
    * Stores `value` everywhere.
    *
+   * @param madeSince - The place at which its making began; `undefined` for now.
    * @returns `false` when its ttl is 0: then the key is deleted.
    */
-  async set(key: Key, scope: KeyScope, value: unknown, call: ResolvedCall): Promise<boolean> {
+  async set(
+    key: Key,
+    scope: KeyScope,
+    value: unknown,
+    call: ResolvedCall,
+    madeSince?: Stamp,
+  ): Promise<boolean> {
     const { subject, lifetime: named } = this.#subjects.ofWrite(key, scope, value, call)
     if (named.ttlMs === 0) {
       await this.remove(subject)
       return false
     }
     const lifetime = shortened(named, call.jitter, () => this.#random.next())
-    const known = this.#tags.begin(call.tags)
+    const known = madeSince ?? this.#tags.begin(call.tags)
     const { taggedAt, noteAt } = taggingOf(this.#tags, call, lifetime)
     if (this.#isAlone) {
       this.#ongoing.overtake(subject.stored)

@@ -2,6 +2,7 @@
 // changes the request by `forwardFields`, shows the head of the response to `respond` and does what that says, shows the
 // body to `write` as it goes by, and ends with one of `end`, `abort` and `fail`.
 
+import type { Stamp } from '../stamp.ts'
 import { type Answer, answerFrom, answerOf, isConditional, linesOf304 } from './answer.ts'
 import { sha256 } from './digest.ts'
 import type { Flight } from './flights.ts'
@@ -9,6 +10,7 @@ import { freshnessLines, patchVary } from './headers.ts'
 import type { HttpRules, PageRules } from './options.ts'
 import type { Page, PageHead } from './page.ts'
 import type { PageStore, Subject, UrlRecord } from './page-store.ts'
+import { namedIn, tagsOf } from './page-tags.ts'
 import { type ForwardReason, formatCacheStatus } from './policy/cache-status.ts'
 import { isNotModified, updatedBy304, validatorsOf } from './policy/conditional.ts'
 import {
@@ -53,6 +55,8 @@ export interface ExchangeParts {
   readonly flight: Flight | undefined
   readonly reason: ForwardReason
   readonly isCollapsed: boolean
+  /** Up to where invalidations of tags were known before the handler ran. */
+  readonly place: Stamp | undefined
   /** Called with the URLs that the answer makes out of date. */
   readonly invalidate: (urls: readonly string[]) => Promise<void>
 }
@@ -82,7 +86,11 @@ export class Exchange {
   #isRecording = false
   #storing: (Storing & { refusal: undefined }) | undefined
   #status = 0
+  /** When the head came, on the wall clock: from then on the page ages, however long its body takes. */
+  #receivedAtMs = 0
   #lines: readonly FieldLine[] = []
+  #tags: readonly string[] = []
+  #fieldTags: readonly string[] = []
   #hasSettled = false
   /** All came, and is on its way into the store: nothing that happens to the client counts any more. */
   #isKeeping = false
@@ -141,25 +149,28 @@ export class Exchange {
   }
 
   /** What to do with the head of the handler's response. Called once. */
-  respond(status: number, lines: readonly FieldLine[]): Decision {
+  respond(status: number, given: readonly FieldLine[]): Decision {
     const { kind, http, request, stale } = this.#parts
-    const fields = fieldsOf(lines)
+    const { tagField } = http
+    const fields = fieldsOf(given)
+    const lines = tagField === undefined ? given : given.filter(([name]) => name.toLowerCase() !== tagField)
     if (kind === 'invalidate' && status >= 200 && status < 400) this.#invalidate(fields)
     if (kind !== 'cache') return this.#pass(status, lines, undefined)
 
     const receivedAtMs = http.clock.wallNow()
-    if (status === 304 && stale !== undefined) return this.#revalidated(lines, receivedAtMs)
+    this.#receivedAtMs = receivedAtMs
+    if (status === 304 && stale !== undefined) return this.#revalidated(lines, fields, receivedAtMs)
     const standIn = status >= 500 ? this.#standIn(status) : undefined
     if (standIn !== undefined) return { kind: 'substitute', answer: standIn }
 
     const received = { requestedAtMs: this.#askedAtWallMs, receivedAtMs }
     const storing = storingOf(request, { status, fields }, this.#rules, received)
-    if (storing.refusal !== undefined) {
+    const named = tagField === undefined ? [] : namedIn(fieldOf(fields, tagField))
+    const refusal = storing.refusal ?? (this.#takeTags(status, fields, named) ? undefined : 'tags')
+    if (storing.refusal !== undefined || refusal !== undefined) {
       if (stale !== undefined && status < 500) this.#dropStale()
       this.#settleRefused()
-      return this.#conditionally(
-        this.#pass(status, this.#varied(lines, fields, storing.refusal), storing.refusal),
-      )
+      return this.#conditionally(this.#pass(status, this.#varied(lines, fields, refusal), refusal))
     }
     this.#storing = storing
     this.#status = status
@@ -201,18 +212,18 @@ export class Exchange {
     }
     this.#isRecording = false
     this.#isKeeping = true
-    const { request, store, subject, record, flight } = this.#parts
+    const { request, store, subject, record, flight, place } = this.#parts
     const head = this.#headToKeep(request.method as 'GET' | 'HEAD', storing)
     try {
-      const kept = await store.keep(
-        subject,
-        record,
-        this.#varyOf(storing),
-        this.#rules.cookies,
+      const kept = await store.keep(subject, record, {
         head,
-        this.#chunks,
-        this.#askedAtMs,
-      )
+        chunks: this.#chunks,
+        vary: this.#varyOf(storing),
+        cookies: this.#rules.cookies,
+        tags: this.#tags,
+        place,
+        askedAtMs: this.#askedAtMs,
+      })
       this.#chunks = []
       this.#hasSettled = true
       flight?.settle(kept === undefined ? { kind: 'aborted' } : { kind: 'stored', kept })
@@ -254,7 +265,7 @@ export class Exchange {
   }
 
   /** The origin says that the stored page holds: it gets the new fields and times. */
-  #revalidated(lines: readonly FieldLine[], receivedAtMs: number): Decision {
+  #revalidated(lines: readonly FieldLine[], said: Fields, receivedAtMs: number): Decision {
     const { http, request } = this.#parts
     const stale = this.#parts.stale as Page
     const updating = lines.filter(([name]) => name.toLowerCase() !== 'cache-status')
@@ -267,7 +278,10 @@ export class Exchange {
     const nowMs = http.clock.now()
     const head: PageHead = { ...stale.head, lines: merged }
     const page: Page = { ...stale, head, fields, bornAtMs: nowMs, said: undefined }
-    if (storing.refusal !== undefined) {
+    const nowNamed = http.tagField === undefined ? undefined : fieldOf(said, http.tagField)
+    const named = nowNamed === undefined ? (stale.head.tags ?? []) : namedIn(nowNamed)
+    const hasTags = storing.refusal === undefined && this.#takeTags(stale.head.status, fields, named)
+    if (storing.refusal !== undefined || !hasTags) {
       this.#dropStale()
       this.#settleRefused()
     } else {
@@ -284,7 +298,7 @@ export class Exchange {
       kind: 'forwarded',
       reason,
       status: 304,
-      stored: storing.refusal === undefined,
+      stored: hasTags,
       collapsed: false,
     } as const
     const answer = answerFrom(page, request, outcome, http.statusName, nowMs, http.clock)
@@ -374,7 +388,7 @@ export class Exchange {
   #headToKeep(
     method: 'GET' | 'HEAD',
     storing: Storing & { refusal: undefined },
-  ): Omit<PageHead, 'variant' | 'storedAtMs' | 'url'> {
+  ): Omit<PageHead, 'variant' | 'url'> {
     const { http } = this.#parts
     const named = connectionFields(fieldsOf(this.#lines))
     const lines = this.#lines.filter(([name]) => {
@@ -398,7 +412,22 @@ export class Exchange {
       lines,
       times: storing.times,
       isForAuthorized: storing.isForAuthorized,
+      storedAtMs: this.#receivedAtMs,
+      tags: this.#fieldTags.length > 0 ? this.#fieldTags : undefined,
     }
+  }
+
+  /** Takes the tags of the response; `false` when they cannot be told. */
+  #takeTags(status: number, fields: Fields, named: readonly string[]): boolean {
+    const { http, request, url } = this.#parts
+    const tags = tagsOf(
+      { ofRoute: this.#rules.tags, ofField: named, folderPrefix: http.hasPrefixes ? http.prefix : undefined },
+      { method: request.method, fields: request.fields, url: url as string },
+      { status, fields },
+    )
+    this.#tags = tags ?? []
+    this.#fieldTags = named
+    return tags !== undefined
   }
 
   /** Whether as much came as was announced. */

@@ -9,6 +9,7 @@
 //       └──────────────────────────────────────────────────────▶ handler; its answer is judged, and stored if it may be
 
 import { describe } from '../duration.ts'
+import type { Stamp } from '../stamp.ts'
 import { type Answer, answerFrom, answerOf } from './answer.ts'
 import { Exchange } from './exchange.ts'
 import { type Flight, Flights, type Outcome } from './flights.ts'
@@ -22,6 +23,7 @@ import {
 } from './options.ts'
 import type { Page } from './page.ts'
 import { PageStore, rewritingFields, type Subject, type UrlRecord, variantText } from './page-store.ts'
+import { folderTagOf } from './page-tags.ts'
 import type { ForwardReason } from './policy/cache-status.ts'
 import { type Fields, fieldOf, hasSome } from './policy/fields.ts'
 import { servesOnError, type Use, useOf, type Wishes, wishesOf } from './policy/reuse.ts'
@@ -59,12 +61,15 @@ export class HttpCache {
   readonly #http: HttpRules
   readonly #store: PageStore
   readonly #flights: Flights
+  /** Whether any page may have tags; then it is noted when each began to be made. */
+  #usesTags: boolean
 
   /** @internal Use `httpCache`. */
   constructor(rules: HttpRules) {
     this.#http = rules
     this.#store = new PageStore(rules)
     this.#flights = new Flights(rules.clock)
+    this.#usesTags = rules.hasPrefixes || rules.tagField !== undefined || hasTags(rules.page)
   }
 
   /**
@@ -82,9 +87,38 @@ export class HttpCache {
     return this.#store.invalidate(url)
   }
 
+  /**
+   * Makes every stored page that carries one of `tags` unusable, in every process: as `deleteTags` of the cache below,
+   * which invalidates other entries with these tags as well. A response that is being made meanwhile is not kept.
+   *
+   * @throws TypeError or RangeError for what cannot be a tag. CacheError `CACHE_TIER_FAILED` when the authority did not
+   *   take it.
+   */
+  async invalidateTags(tags: Iterable<string>): Promise<void> {
+    return this.#http.cache.deleteTags(tags)
+  }
+
+  /**
+   * Makes every stored page unusable whose URL begins with `url`, in every process. Costs the same however many that are.
+   *
+   * @param url - A folder: absolute, ending in a slash, without a query. `https://example.com/` is the whole site.
+   * @throws TypeError for something else, and where the option `prefixes` is not set. RangeError for a folder more than 15
+   *   folders below the root. CacheError `CACHE_TIER_FAILED` when the authority did not take it.
+   */
+  async invalidatePrefix(url: string): Promise<void> {
+    if (!this.#http.hasPrefixes) {
+      throw new TypeError(
+        'invalidatePrefix: pages have no tags of their folders; set the option prefixes to true',
+      )
+    }
+    return this.#http.cache.deleteTags([folderTagOf(this.#http.prefix, url)])
+  }
+
   /** @internal The rules of a route over the cache's own. */
   rulesFor(options: PageOptions | undefined): PageRules {
-    return resolvePage(this.#http.page, options)
+    const rules = resolvePage(this.#http.page, options)
+    this.#usesTags ||= hasTags(rules)
+    return rules
   }
 
   /** @internal The wall clock that the cache was given. */
@@ -139,7 +173,11 @@ export class HttpCache {
     let waited: Outcome | undefined
     let waits = 0
     for (;;) {
-      const record = await this.#store.record(subject.url)
+      // What is made now rests on data that is read after this.
+      const [record, place] = await Promise.all([
+        this.#store.record(subject.url),
+        this.#usesTags ? this.#store.place() : undefined,
+      ])
       const found = await this.#find(subject, record, method, waited)
       const page = found !== undefined && mayHave(found, fields) ? found : undefined
       const use = page && this.#useOf(page, wishes)
@@ -151,7 +189,7 @@ export class HttpCache {
         const answer = this.#hit(page, incoming)
         if (this.#flights.has(key)) return { kind: 'answer', answer, refresh: undefined }
         const flight = this.#flights.begin(key)
-        const refresh = this.#caching(incoming, subject, record, rules, page, flight, 'stale', false)
+        const refresh = this.#caching(incoming, subject, record, rules, page, flight, 'stale', false, place)
         return { kind: 'answer', answer, refresh }
       }
       if (wishes.isOnlyIfCached) return { kind: 'answer', answer: gatewayTimeout, refresh: undefined }
@@ -182,7 +220,7 @@ export class HttpCache {
         const why = wishes.isNoCache ? 'request' : reason
         return {
           kind: 'forward',
-          exchange: this.#caching(incoming, subject, record, rules, page, flight, why, waits > 0),
+          exchange: this.#caching(incoming, subject, record, rules, page, flight, why, waits > 0, place),
         }
       }
       waited = await this.#flights.wait(underWay, this.#http.collapseMs)
@@ -197,7 +235,8 @@ export class HttpCache {
     waited: Outcome | undefined,
   ): Promise<Page | undefined> {
     if (record === undefined) return undefined
-    if (waited?.kind === 'stored' && waited.kept.record.generation === record.generation) {
+    const isKept = waited?.kind === 'stored' && !waited.kept.hasTags
+    if (isKept && waited.kept.record.generation === record.generation) {
       const { head } = waited.kept.page
       if (head.method === method && head.variant === variantText(subject, record)) return waited.kept.page
     }
@@ -242,6 +281,7 @@ export class HttpCache {
     flight: Flight | undefined,
     reason: ForwardReason,
     isCollapsed: boolean,
+    place: Stamp | undefined,
   ): Exchange {
     return this.#exchange({
       request,
@@ -252,6 +292,7 @@ export class HttpCache {
       flight,
       reason,
       isCollapsed,
+      place,
       kind: 'cache',
     })
   }
@@ -284,6 +325,7 @@ export class HttpCache {
     readonly flight: Flight | undefined
     readonly reason: ForwardReason
     readonly isCollapsed: boolean
+    readonly place: Stamp | undefined
     readonly kind: 'pass' | 'invalidate' | 'cache'
   }): Exchange {
     return new Exchange({
@@ -303,7 +345,17 @@ const MOST_WAITS = 3
 
 const unlearned: Pick<UrlRecord, 'vary' | 'cookies'> = { vary: [], cookies: [] }
 
-const alone = { record: undefined, stale: undefined, flight: undefined, isCollapsed: false } as const
+const alone = {
+  record: undefined,
+  stale: undefined,
+  flight: undefined,
+  isCollapsed: false,
+  place: undefined,
+} as const
+
+function hasTags({ tags }: PageRules): boolean {
+  return typeof tags === 'function' || tags.length > 0
+}
 
 const gatewayTimeout: Answer = answerOf(504, [['Content-Length', '0']], undefined)
 

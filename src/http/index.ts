@@ -3,6 +3,6 @@
 
 export { type CacheControl, patchCacheControl, patchVary } from './headers.ts'
 export { HttpCache, httpCache } from './http-cache.ts'
-export type { HttpCacheOptions, PageOptions } from './options.ts'
+export type { HttpCacheOptions, PageOptions, PageTags } from './options.ts'
 export type { FieldLine, Fields } from './policy/fields.ts'
 export type { RequestHead } from './policy/storable.ts'

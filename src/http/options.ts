@@ -3,10 +3,21 @@
 import type { Cache } from '../cache.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { type Duration, describe, toMs } from '../duration.ts'
-import { checkClock, checkCount, checkNames, checkRandom } from '../options.ts'
+import { checkClock, checkCount, checkNames, checkRandom, checkTags } from '../options.ts'
 import { type Random, systemRandom } from '../random.ts'
-import { isToken } from './policy/fields.ts'
+import { type Fields, isToken } from './policy/fields.ts'
 import type { RequestHead, StoringRules } from './policy/storable.ts'
+
+/**
+ * What pages are about: names, or what makes them of a request and its response. At most 64 for a page, of 1 to 256 bytes
+ * of UTF-8; a page whose tags cannot be told, because there are too many or the function throws, is not stored.
+ */
+export type PageTags =
+  | readonly string[]
+  | ((
+      request: RequestHead & { readonly url: string },
+      response: { readonly status: number; readonly fields: Fields },
+    ) => readonly string[])
 
 /** What a route may say differently from its cache. */
 export interface PageOptions {
@@ -56,6 +67,13 @@ export interface PageOptions {
    * @defaultValue adds nothing
    */
   key?: (request: RequestHead & { readonly url: string }) => string | undefined
+  /**
+   * What pages are about, so that `invalidateTags`, or `deleteTags` of the cache below, makes them unusable. Also while
+   * they are being made: a response that was under way is not kept.
+   *
+   * @defaultValue none
+   */
+  tags?: PageTags
 }
 
 /** What an HTTP cache is made with. */
@@ -108,6 +126,19 @@ export interface HttpCacheOptions extends PageOptions {
    */
   targets?: readonly string[]
   /**
+   * Response field by which a handler names tags, in addition to `tags`: between commas or blanks, as in the `Cache-Tag` of
+   * CDNs. It is taken out of every response.
+   *
+   * @defaultValue none
+   */
+  tagField?: string
+  /**
+   * Whether `invalidatePrefix` works. Each page then carries a tag for every folder of its URL, 16 at most.
+   *
+   * @defaultValue `false`
+   */
+  prefixes?: boolean
+  /**
    * Largest body that is stored, in bytes. A longer one goes on to its client and is kept nowhere.
    *
    * @defaultValue `1_048_576`
@@ -156,6 +187,7 @@ export interface PageRules extends StoringRules {
   readonly cookies: 'all' | readonly string[]
   readonly isStrict: boolean
   readonly key: PageOptions['key']
+  readonly tags: PageTags
 }
 
 /** A cache's rules, complete. */
@@ -165,6 +197,9 @@ export interface HttpRules {
   readonly page: PageRules
   readonly keepForValidationMs: number
   readonly maxBodyBytes: number
+  /** In lower case. */
+  readonly tagField: string | undefined
+  readonly hasPrefixes: boolean
   readonly trustsProxy: boolean
   readonly honoursRequest: boolean
   readonly makesEtag: boolean
@@ -174,7 +209,16 @@ export interface HttpRules {
   readonly random: Random
 }
 
-const pageOptionNames = ['cookies', 'headers', 'key', 'staleIfError', 'staleWhileRevalidate', 'strict', 'ttl']
+const pageOptionNames = [
+  'cookies',
+  'headers',
+  'key',
+  'staleIfError',
+  'staleWhileRevalidate',
+  'strict',
+  'tags',
+  'ttl',
+]
 const optionNames = [
   ...pageOptionNames,
   'cache',
@@ -187,10 +231,12 @@ const optionNames = [
   'keepForValidation',
   'maxBodyBytes',
   'prefix',
+  'prefixes',
   'random',
   'requestDirectives',
   'statuses',
   'strictAge',
+  'tagField',
   'targets',
   'trustProxy',
 ]
@@ -212,6 +258,7 @@ const nothing: PageRules = {
   cookies: [],
   isStrict: false,
   key: undefined,
+  tags: [],
 }
 
 /** @throws TypeError or RangeError with the option's name, the value and the rule. */
@@ -241,6 +288,8 @@ export function resolveHttp(options: HttpCacheOptions): HttpRules {
     page: resolvePageOver(base, options),
     keepForValidationMs: toMs(options.keepForValidation ?? 0, 'keepForValidation'),
     maxBodyBytes: checkCount(options.maxBodyBytes ?? DEFAULT_BODY_BYTES, 'maxBodyBytes', 0, 2 ** 31 - 1),
+    tagField: options.tagField === undefined ? undefined : checkFieldNames([options.tagField], 'tagField')[0],
+    hasPrefixes: checkBoolean(options.prefixes ?? false, 'prefixes'),
     trustsProxy: checkBoolean(options.trustProxy ?? false, 'trustProxy'),
     honoursRequest: checkBoolean(options.requestDirectives ?? true, 'requestDirectives'),
     makesEtag: checkBoolean(options.etag ?? true, 'etag'),
@@ -263,7 +312,7 @@ export function resolvePage(base: PageRules, options: PageOptions | undefined): 
 }
 
 function resolvePageOver(base: PageRules, options: PageOptions): PageRules {
-  const { cookies, key } = options
+  const { cookies, key, tags } = options
   if (key !== undefined && typeof key !== 'function')
     throw new TypeError(`key: ${describe(key)} is not a function`)
   const names = cookies === undefined ? base.cookies : checkCookies(cookies)
@@ -281,6 +330,7 @@ function resolvePageOver(base: PageRules, options: PageOptions): PageRules {
     keysCookies: names === 'all' || names.length > 0 || (key ?? base.key) !== undefined,
     isStrict: checkBoolean(options.strict ?? base.isStrict, 'strict'),
     key: key ?? base.key,
+    tags: tags === undefined ? base.tags : typeof tags === 'function' ? tags : checkTags(tags),
   }
 }
 

@@ -14,6 +14,7 @@
 import type { Cache } from '../cache.ts'
 import type { Clock } from '../clock.ts'
 import { type Random, randomId } from '../random.ts'
+import type { Stamp } from '../stamp.ts'
 import { sha256 } from './digest.ts'
 import { decodePage, encodePage, lifeMsOf, type Page, type PageHead } from './page.ts'
 import { type Fields, fieldOf } from './policy/fields.ts'
@@ -44,6 +45,22 @@ export interface Subject {
 export interface Kept {
   readonly page: Page
   readonly record: UrlRecord
+  /** What was kept with tags may have been invalidated by them since it began to be made. */
+  readonly hasTags: boolean
+}
+
+/** What is to be kept of a response. */
+export interface Keeping {
+  readonly head: Omit<PageHead, 'variant' | 'url'>
+  readonly chunks: readonly Uint8Array[]
+  /** What this response varies with. */
+  readonly vary: readonly string[]
+  readonly cookies: readonly string[] | 'all'
+  readonly tags: readonly string[]
+  /** Up to where invalidations of tags were known when the origin was asked. */
+  readonly place: Stamp | undefined
+  /** When that was, on the monotonic clock. */
+  readonly askedAtMs: number
 }
 
 /** The page for a GET that nothing else distinguishes, which is the only one that most URLs have. */
@@ -121,6 +138,15 @@ export class PageStore {
     return bytes === undefined ? undefined : this.#page(bytes, subject.url, variant)
   }
 
+  /** Up to where invalidations of tags are known; `undefined` where that cannot be told. */
+  async place(): Promise<Stamp | undefined> {
+    try {
+      return await this.#cache.tagPlace()
+    } catch {
+      return undefined
+    }
+  }
+
   /** What is known of the URL. A tier that fails knows nothing. */
   async record(url: string): Promise<UrlRecord | undefined> {
     await this.#invalidations.get(url)?.catch(() => {})
@@ -146,20 +172,17 @@ export class PageStore {
    * Stores a page, if nothing invalidated its URL since `known` was read.
    *
    * @param known - The record as it was before the origin was asked.
-   * @param vary - What this response varies with.
-   * @param askedAtMs - When the origin was asked, on the monotonic clock.
    * @returns The page in this process and the record it is under, `undefined` when it is not kept.
    */
   async keep(
     subject: Subject,
     known: UrlRecord | undefined,
-    vary: readonly string[],
-    cookies: readonly string[] | 'all',
-    head: Omit<PageHead, 'variant' | 'storedAtMs' | 'url'>,
-    chunks: readonly Uint8Array[],
-    askedAtMs: number,
+    { head, chunks, vary, cookies, tags, place, askedAtMs }: Keeping,
   ): Promise<Kept | undefined> {
     const { url } = subject
+    const hasTags = tags.length > 0
+    // Of a place that nobody can tell, nobody could tell whether an invalidation came after it.
+    if (hasTags && place === undefined) return undefined
     // An invalidation in the meantime may have been forgotten again.
     if (known === undefined && this.#clock.now() - askedAtMs >= INVALIDATION_LIFE_MS) return undefined
     const lifeMs = lifeMsOf(head.times, hasValidator(head) ? this.#keepForValidationMs : 0)
@@ -178,10 +201,12 @@ export class PageStore {
       return undefined
     }
     const variant = variantText(subject, record)
-    const bytes = encodePage({ ...head, url, variant, storedAtMs: this.#clock.wallNow() }, chunks)
-    await this.#cache.set(this.pageKey(record, head.method, variant), bytes, { ttl: lifeMs })
+    const bytes = encodePage({ ...head, url, variant }, chunks)
+    const key = this.pageKey(record, head.method, variant)
+    if (hasTags) await this.#cache.setMadeSince(key, bytes, place as Stamp, { ttl: lifeMs, tags })
+    else await this.#cache.set(key, bytes, { ttl: lifeMs })
     const page = this.#page(bytes, url, variant)
-    return page && { page, record }
+    return page && { page, record, hasTags }
   }
 
   /** Removes one page. */

@@ -28,7 +28,9 @@ export interface PageHead {
   readonly variant: string
   /** Whether requests with `Authorization` may have it. */
   readonly isForAuthorized: boolean
-  /** When it was stored, on the wall clock of whoever did. */
+  /** Those of its tags that a field of the response named. */
+  readonly tags?: readonly string[] | undefined
+  /** When its head came, on the wall clock of whoever stored it. */
   readonly storedAtMs: number
 }
 

@@ -62,6 +62,7 @@ export type Refusal =
   | 'request'
   | 'set-cookie'
   | 'status'
+  | 'tags'
   | 'vary'
 
 /** The answer: times and what it varies with, or why not. */

@@ -318,6 +318,68 @@ for (const framework of frameworks) {
       assert.equal((await ask(site.port, '/')).body, 'page 2')
     })
 
+    test('pages go by their tags, named by the route or by the response', async () => {
+      const placing: Placing = {
+        kind: 'route',
+        ttl: '15s',
+        options: { tags: ({ url }, { status }) => [`${new URL(url).pathname} ${status}`] },
+      }
+      const site = await start(
+        framework,
+        (_, run) => ({ headers: { 'Cache-Tag': 'news, user:7' }, body: `page ${run}` }),
+        { placing, tagField: 'Cache-Tag' },
+      )
+      const get = async (path: string) => {
+        const { body, headers } = await ask(site.port, path)
+        assert.equal(headers['cache-tag'], undefined)
+        return body
+      }
+      assert.deepEqual([await get('/a'), await get('/b')], ['page 1', 'page 2'])
+      await site.pages.invalidateTags(['/a 200', 'weather'])
+      assert.deepEqual([await get('/a'), await get('/b')], ['page 3', 'page 2'])
+      await site.pages.invalidateTags(['user:7'])
+      assert.deepEqual([await get('/a'), await get('/b'), await get('/b')], ['page 4', 'page 5', 'page 5'])
+    })
+
+    test('pages go by the folders that they are in', async () => {
+      const site = await start(framework, (_, run) => ({ headers: fresh, body: `page ${run}` }), {
+        prefixes: true,
+      })
+      const get = async (path: string) => (await ask(site.port, path)).body
+      const bodies = async () => [
+        await get('/news/'),
+        await get('/news/today?x=/other/'),
+        await get('/newsletter'),
+        await get('/news/a/b'),
+      ]
+      assert.deepEqual(await bodies(), ['page 1', 'page 2', 'page 3', 'page 4'])
+      await site.pages.invalidatePrefix(`http://127.0.0.1:${site.port}/news/a/`)
+      assert.deepEqual(await bodies(), ['page 1', 'page 2', 'page 3', 'page 5'])
+      await site.pages.invalidatePrefix(`http://127.0.0.1:${site.port}/news/`)
+      assert.deepEqual(await bodies(), ['page 6', 'page 7', 'page 3', 'page 8'])
+    })
+
+    test('a page is not kept, nor given to later callers, when its tag was invalidated meanwhile', async () => {
+      const { opened, release } = gate()
+      const placing: Placing = { kind: 'route', ttl: '15s', options: { tags: ['news'] } }
+      const site = await start(
+        framework,
+        async (_, run) => {
+          if (run === 1) await opened
+          return { body: `page ${run}` }
+        },
+        { placing },
+      )
+      const early = ask(site.port, '/')
+      await until(() => site.runs === 1)
+      await site.pages.invalidateTags(['news'])
+      const late = ask(site.port, '/')
+      for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve))
+      release()
+      assert.deepEqual([(await early).body, (await late).body], ['page 1', 'page 2'])
+      assert.equal((await ask(site.port, '/')).body, 'page 2')
+    })
+
     test('strict hides from the handler what is not in the key', async () => {
       const placing: Placing = { kind: 'route', ttl: '15s', options: { strict: true, cookies: ['theme'] } }
       const site = await start(
