@@ -12,7 +12,7 @@ import { hasRedis, RedisServer } from '../support/redis-server.ts'
 import { SqliteFile } from '../support/sqlite.ts'
 
 const roundsOf = (isTiered: boolean): number => Number(process.env.DJANGO_ROUNDS ?? (isTiered ? 100 : 300))
-vi.setConfig({ testTimeout: 90_000 + roundsOf(false) * 60 })
+vi.setConfig({ testTimeout: 90_000 + roundsOf(false) * 200 })
 
 interface Opened {
   readonly store: SharedStore

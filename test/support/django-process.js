@@ -126,4 +126,6 @@ process.on('message', async (/** @type {any} */ { id, method, args }) => {
     process.send?.({ id, error: String(error) })
   }
 })
+// Whoever started it may end without a word.
+process.on('disconnect', () => process.exit())
 process.send?.({ id: 0, value: process.pid })

@@ -180,7 +180,7 @@ export function onEveryBackend(declare: (backend: DjangoBackend) => void): void 
       await setup.end()
       const executor = postgresExecutor(pool)
       servers.database = () => ({ executor, close: () => {} })
-    }, 60_000)
+    }, 180_000)
     afterAll(async () => {
       await pool?.end()
       await server?.kill()
@@ -195,7 +195,7 @@ export function onEveryBackend(declare: (backend: DjangoBackend) => void): void 
       server = await RedisServer.start()
       const connections = await libraries[0]?.connect(server.port)
       if (connections !== undefined) servers.redis = connections
-    })
+    }, 180_000)
     afterAll(async () => {
       servers.redis?.close()
       await server?.kill()
@@ -207,7 +207,7 @@ export function onEveryBackend(declare: (backend: DjangoBackend) => void): void 
     const servers: Servers = {}
     beforeAll(async () => {
       servers.memcached = await MemcachedServer.start()
-    })
+    }, 180_000)
     afterAll(() => servers.memcached?.kill())
     for (const each of bothWays('memcached', servers)) declare(each)
   })

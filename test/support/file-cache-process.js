@@ -48,4 +48,6 @@ process.on('message', async (/** @type {any} */ { id, method, args, loaded }) =>
     tell({ id, error: String(error) })
   }
 })
+// Whoever started it may end without a word.
+process.on('disconnect', () => process.exit())
 tell({ id: 0 })
