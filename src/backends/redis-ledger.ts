@@ -75,7 +75,11 @@ export class RedisLedger implements Ledger {
 
   async commit(mutation: Mutation, origin: Origin): Promise<Committed> {
     if (mutation.op === 'move') this.#checkMove(mutation.key, mutation.to)
-    const committed = await this.#store.attempt('commit', () => this.#commit(mutation, origin))
+    const committed = await this.#store.attempt('commit', async () => {
+      const taken = await this.#commit(mutation, origin)
+      if (typeof taken === 'object') await this.#store.settle(taken.stamp)
+      return taken
+    })
     if (committed === 1) throw new TypeError('increment: the stored bytes are not a decimal integer')
     if (committed === 2) throw new RangeError('increment: the number leaves the safe integers')
     return committed

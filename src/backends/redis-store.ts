@@ -5,6 +5,7 @@
 // or another one took over that was behind. Every script is told how far its caller has seen, and begins a new epoch
 // then. What counts is what was seen when the script was sent: the answer to an older call can come late.
 
+import { systemClock } from '../clock.ts'
 import { describe } from '../duration.ts'
 import { CacheError } from '../errors.ts'
 import { partitionTextOf } from '../key.ts'
@@ -65,6 +66,15 @@ export interface RedisOptions {
    * @defaultValue `65_536`
    */
   maxTags?: number
+
+  /**
+   * When a mutation counts as taken: `'server'`, when the server has it, and a replica that takes over a moment later may
+   * lack it; `'replica'`, when a replica has it as well (WAIT). Without one within 400 ms the mutation rejects, and may
+   * still take effect. Other commands of the connection wait meanwhile. Not for a cluster.
+   *
+   * @defaultValue `'server'`
+   */
+  durability?: 'server' | 'replica'
 }
 
 /** The names of `RedisOptions`. */
@@ -74,6 +84,7 @@ export const redisOptionNames: readonly string[] = [
   'partitions',
   'logMessages',
   'maxTags',
+  'durability',
 ]
 
 /** What was found of a key. */
@@ -82,9 +93,20 @@ export interface Looked {
   readonly asOf: Stamp
 }
 
+/** A sweep under way. */
+interface Sweep {
+  /** What it is at, to be begun again when it is given up. */
+  prefix: string | undefined
+  heardAt: number
+}
+
 /** Entries of one call; a server answers nobody else while a script runs. */
 export const KEYS_PER_CALL = 128
 const SCAN_COUNT = 512
+/** Less than what a cache gives a call of a tier, so that the answer says what is missing. */
+const REPLICA_MS = 400
+/** A sweep that hears nothing for so long is begun again by the next clear. */
+const SILENT_SWEEP_MS = 10_000
 const READ_ATTEMPTS = 3
 
 /** The scripts' digests, which name them to the server. */
@@ -107,7 +129,8 @@ export class RedisStore {
   #isClosed = false
   /** Whether the keyspace has as many partitions as this store. */
   #hasAgreed = false
-  #isSweeping = false
+  readonly #waitsForReplica: boolean
+  #sweeping: Sweep | undefined
   /** Prefixes that wait for the sweep under way. */
   readonly #unswept = new Set<string>()
 
@@ -128,6 +151,7 @@ export class RedisStore {
     this.database = this.#caller.database
     this.isCluster = this.#caller.isCluster
     this.channel = `redis:${keyspace}:${this.database}`
+    this.#waitsForReplica = checkDurability(options.durability, this.isCluster)
     this.#seen = this.#all(partitions + 1).map((partition) => ({ partition, epoch: 0, sequence: 0 }))
   }
 
@@ -192,6 +216,25 @@ export class RedisStore {
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
       return await this.#caller.call(['EVAL', script.text, ...rest])
     }
+  }
+
+  /**
+   * Resolves when what got this place is as durable as was asked for.
+   *
+   * The answer to WAIT is of the connection it came on, and that may be one to another server by now; so the place is
+   * looked up behind it.
+   *
+   * @throws Error when it is not within `REPLICA_MS`.
+   */
+  async settle(stamp: Stamp): Promise<void> {
+    if (!this.#waitsForReplica) return
+    const [replicas, asOf] = await Promise.all([
+      this.#caller.call(['WAIT', '1', String(REPLICA_MS)]),
+      this.asOf(stamp.partition),
+    ])
+    if (Number(replicas) < 1) throw new Error(`no replica had it within ${REPLICA_MS} ms`)
+    if (asOf.epoch !== stamp.epoch || asOf.sequence < stamp.sequence)
+      throw new Error('another server has taken over, and does not have it')
   }
 
   /** How far the partition was seen. */
@@ -266,50 +309,73 @@ export class RedisStore {
    */
   sweep(prefix: string): void {
     this.#unswept.add(prefix)
-    if (this.#isSweeping) return
-    this.#isSweeping = true
-    void this.#sweepAll()
+    const before = this.#sweeping
+    if (before !== undefined) {
+      if (systemClock.now() - before.heardAt < SILENT_SWEEP_MS) return
+      // An answer that never comes must not be the end of all sweeps.
+      if (before.prefix !== undefined) this.#unswept.add(before.prefix)
+    }
+    const sweep: Sweep = { prefix: undefined, heardAt: systemClock.now() }
+    this.#sweeping = sweep
+    void this.#sweepAll(sweep)
       .catch(() => {})
       .finally(() => {
-        this.#isSweeping = false
+        if (this.#sweeping !== sweep) return
+        this.#sweeping = undefined
         this.#unswept.clear()
       })
   }
 
-  async #sweepAll(): Promise<void> {
+  async #sweepAll(sweep: Sweep): Promise<void> {
     // A set hands out what is added to it while it is walked.
     for (const asked of this.#unswept) {
       this.#unswept.delete(asked)
+      sweep.prefix = asked
       const states = await Promise.all(
         this.#all(this.partitions).map((partition) => this.#stateOf(partition)),
       )
+      this.#heard(sweep)
       // Too many marks have become one that fits everything.
       const isWide = states.some((state) => state?.marks.some((mark) => mark.prefix === ''))
       const prefix = isWide ? '' : asked
-      await Promise.all(this.#caller.servers().map((call) => this.#sweepServer(call, prefix)))
+      await Promise.all(this.#caller.servers().map((call) => this.#sweepServer(sweep, call, prefix)))
       for (const [partition, state] of states.entries()) {
         const generation = Math.max(0, ...(state?.marks ?? []).map((mark) => mark.generation))
         if (state === undefined || generation === 0) continue
         await this.run(sweptScript, partition, [], [String(state.epoch), String(generation), prefix])
+        this.#heard(sweep)
       }
     }
   }
 
-  async #sweepServer(call: (words: readonly Word[]) => Promise<unknown>, prefix: string): Promise<void> {
+  async #sweepServer(
+    sweep: Sweep,
+    call: (words: readonly Word[]) => Promise<unknown>,
+    prefix: string,
+  ): Promise<void> {
     const pattern = entryPattern(this.keyspace, prefix)
     let cursor = '0'
     do {
-      if (this.#isClosed) throw new Error('closed; the marks stay for the next sweep')
       const reply = await call(['SCAN', cursor, 'MATCH', pattern, 'COUNT', String(SCAN_COUNT)])
+      this.#heard(sweep)
       const [next, names] = reply as [unknown, unknown[]]
       cursor = textOf(next)
       const found = names.flatMap((name) => parseEntryKey(this.keyspace, this.partitions, textOf(name)) ?? [])
       for (const partition of new Set(found.map((entry) => entry.partition))) {
         const keys = found.filter((entry) => entry.partition === partition).map(({ key }) => key)
-        for (let at = 0; at < keys.length; at += KEYS_PER_CALL)
+        for (let at = 0; at < keys.length; at += KEYS_PER_CALL) {
           await this.run(removeScript, partition, keys.slice(at, at + KEYS_PER_CALL), ['dead'])
+          this.#heard(sweep)
+        }
       }
     } while (cursor !== '0')
+  }
+
+  /** A sweep got an answer; it ends when another one has taken its place, or nobody wants it any more. */
+  #heard(sweep: Sweep): void {
+    if (this.#isClosed) throw new Error('closed; the marks stay for the next sweep')
+    if (this.#sweeping !== sweep) throw new Error('another sweep was begun in the place of this one')
+    sweep.heardAt = systemClock.now()
   }
 
   async #standOf(group: readonly number[], token: string, channels: readonly string[]): Promise<Stamp[]> {
@@ -399,6 +465,17 @@ export class RedisStore {
   #all(count: number): number[] {
     return Array.from({ length: count }, (_, partition) => partition)
   }
+}
+
+function checkDurability(value: unknown, isCluster: boolean): boolean {
+  if (value === undefined || value === 'server') return false
+  if (value !== 'replica')
+    throw new TypeError(`durability: ${describe(value)} is neither 'server' nor 'replica'`)
+  if (isCluster)
+    throw new TypeError(
+      "durability: 'replica' is not for a cluster, whose client would ask any of its servers for the replicas of one",
+    )
+  return true
 }
 
 /**

@@ -11,6 +11,7 @@ import { encodeMessage, type Message } from '../../src/message.ts'
 import type { Stamp } from '../../src/stamp.ts'
 import { BusObserver } from '../../src/testing/bus-observer.ts'
 import { redisTier } from '../../src/tiers/redis.ts'
+import { makeFolder, removeFolder } from '../support/folder.ts'
 import { raceLoads } from '../support/load-race.ts'
 import { type Library, libraries } from '../support/redis-clients.ts'
 import { hasRedis, RedisServer } from '../support/redis-server.ts'
@@ -38,7 +39,11 @@ class Bench {
   }
 
   /** A cache as a process of its own has it, listening. */
-  async cache(library: Library, subscriberPort: number = this.server.port): Promise<Cache<string>> {
+  async cache(
+    library: Library,
+    subscriberPort: number = this.server.port,
+    durability: 'server' | 'replica' = 'server',
+  ): Promise<Cache<string>> {
     const connections = await library.connect(this.server.port)
     this.after(() => connections.close())
     const listening =
@@ -46,10 +51,11 @@ class Bench {
     this.after(() => listening.close())
     const { client } = connections
     const cache = createCache<string>({
-      tiers: [redisTier({ client })],
+      tiers: [redisTier({ client, durability })],
       bus: redisBus({ client, subscriber: await listening.subscriber() }),
       lease: LEASE_MS,
-      tierTimeout: DEADLINE_MS,
+      // Longer than a replica is waited for.
+      tierTimeout: durability === 'replica' ? 3_000 : DEADLINE_MS,
       ttl: '10m',
     })
     this.after(() => cache.close().catch(() => {}))
@@ -298,7 +304,7 @@ describe.skipIf(!hasRedis()).each([ioredis, nodeRedis])('redis faults, $name', (
       for (const name of await admin.keys('*:l')) await admin.del(name)
       for (const name of await admin.keys('*:s')) {
         const state = (await admin.get(name)) ?? ''
-        await admin.set(name, state.replace(/^1 16 (\d+) 1 1\n.*$/s, '1 16 $1 0 0\n'))
+        await admin.set(name, state.replace(/^1 16 (\d+) \d+ 1\n.*$/s, '1 16 $1 0 0\n'))
       }
       await redisTier({ client }).ledger?.probe('token')
       await vi.waitFor(() => {
@@ -460,6 +466,35 @@ describe.skipIf(!hasRedis()).each([ioredis, nodeRedis])('redis faults, $name', (
       await vi.waitFor(async () => {
         for (const name of await admin.keys('*:s')) expect(await admin.get(name)).toMatch(/^1 16 \d+ 0 1\n$/)
       })
+    }),
+  )
+
+  test.concurrent(
+    'a mutation that has to be at a replica rejects without one',
+    onBench(async (bench) => {
+      const folder = makeFolder()
+      const replica = await RedisServer.start({
+        dir: folder,
+        replicaof: `127.0.0.1 ${bench.server.port}`,
+      })
+      bench.after(async () => {
+        replica.resume()
+        await replica.kill()
+        removeFolder(folder)
+      })
+      const admin = bench.admin()
+      await vi.waitFor(async () => expect(await admin.info('replication')).toContain('state=online'), {
+        timeout: 10_000,
+      })
+      const cache = await bench.cache(library, bench.server.port, 'replica')
+      await insist(() => cache.set('key', 'at both'))
+      replica.pause()
+      const refused = await cache.set('key', 'at one').catch((error: unknown) => error)
+      expect(refused).toMatchObject({ code: 'CACHE_TIER_FAILED' })
+      expect((refused as Error).message).toContain('no replica had it')
+      replica.resume()
+      await insist(() => cache.set('key', 'at both again'))
+      expect(await cache.get('key')).toBe('at both again')
     }),
   )
 

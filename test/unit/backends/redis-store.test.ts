@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
-import { failureOf } from '../../../src/backends/redis-store.ts'
+import { failureOf, RedisStore } from '../../../src/backends/redis-store.ts'
 import { redisBus } from '../../../src/bus/redis.ts'
 import type { CacheError } from '../../../src/errors.ts'
 import { BusObserver } from '../../../src/testing/bus-observer.ts'
@@ -37,6 +37,9 @@ test('options are refused with the rule', () => {
   }
   expect(() => redisTier({ client, partitions: 0 })).toThrow(/^partitions: /)
   expect(() => redisTier({ client, logMessages: 0.5 })).toThrow(/^logMessages: /)
+  expect(() => redisTier({ client, durability: 'disk' as never })).toThrow(/^durability: /)
+  const cluster = { ...client, isCluster: true, nodes: () => [] }
+  expect(() => redisTier({ client: cluster, durability: 'replica' })).toThrow(/^durability: .* cluster/)
 })
 
 test('what cannot listen alone is refused as a subscriber', () => {
@@ -151,4 +154,45 @@ test('an answer that never comes to the first call does not hold up the ones aft
   const tier = redisTier({ client: { callBuffer } as never })
   void tier.get('key')
   expect((await tier.ledger?.probe('token'))?.[0]).toEqual({ partition: 0, epoch: 1, sequence: 0 })
+})
+
+test('a sweep whose answer never comes is begun again by a later clear, with what it was at', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  try {
+    const patterns: string[] = []
+    let answer: (reply: unknown) => void = () => {}
+    const callBuffer = async (command: string, ...words: unknown[]) => {
+      if (command !== 'SCAN') return [null]
+      patterns.push(String(words[2]))
+      if (patterns.length > 1) return ['0', []]
+      return await new Promise((resolve) => {
+        answer = resolve
+      })
+    }
+    const store = new RedisStore('redis tier', { client: { callBuffer } })
+    const turns = async () => {
+      for (let turn = 0; turn < 5; turn++) await setImmediate()
+    }
+    store.sweep('first:')
+    await turns()
+    vi.advanceTimersByTime(9_000)
+    store.sweep('second:')
+    await turns()
+    expect(patterns.length).toBe(1)
+    vi.advanceTimersByTime(1_000)
+    store.sweep('third:')
+    await turns()
+    expect(patterns.map((pattern) => /first|second|third/.exec(pattern)?.[0]).sort()).toEqual([
+      'first',
+      'first',
+      'second',
+      'third',
+    ])
+    // The first one has ended, whatever it hears.
+    answer(['7', []])
+    await turns()
+    expect(patterns.length).toBe(4)
+  } finally {
+    vi.useRealTimers()
+  }
 })
