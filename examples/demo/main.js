@@ -8,13 +8,14 @@
 // `options.js` has the command line, `server.js` the use of tierwheel, `driver.js` the visitors, `journal.js` what is
 // stale, `report.js` the table, `lifeline.js` how processes begin and end.
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { readTrace } from '../../traces/read-trace.js'
 import { Replay, readUncached } from './driver.js'
 import { HttpClient } from './http-client.js'
 import { Journal } from './journal.js'
+import { forgetLevels, placeOf } from './levels.js'
 import { Child } from './lifeline.js'
 import { showProgress } from './progress.js'
 import { resultOf, serverNames, tableOf } from './report.js'
@@ -51,10 +52,13 @@ export async function runDemo(options, out = process.stdout) {
   }
 
   const directory = await mkdtemp(join(tmpdir(), 'tierwheel-demo-'))
+  const { hasBus, redisUrl } = options
+  // The folder's name is nobody else's.
+  const shared = { directory, redisUrl, keyspace: basename(directory), hasBus }
   /** @type {Child[]} */
   const children = []
   try {
-    const stage = await setStage(directory, options.hasBus, children, interruption)
+    const stage = await setStage(shared, children, interruption)
     const isPassed = await measure(stage, options, interruption.signal, out)
     if (!options.isServing) return isPassed ? 0 : 1
     out.write(whatToTryByHand(stage))
@@ -66,7 +70,7 @@ export async function runDemo(options, out = process.stdout) {
     return status || 1
   } finally {
     await Promise.all(children.map((child) => child.end()))
-    await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+    await forgetLevels(shared).catch((error) => console.error(error.message))
   }
 }
 
@@ -80,13 +84,12 @@ export async function runDemo(options, out = process.stdout) {
 /**
  * Starts the processes.
  *
- * @param {string} directory
- * @param {boolean} hasBus
+ * @param {import('./levels.js').Shared} shared
  * @param {Child[]} children to which each is added before it can fail
  * @param {AbortController} interruption aborted when one of them is lost
  * @returns {Promise<Stage>}
  */
-async function setStage(directory, hasBus, children, interruption) {
+async function setStage(shared, children, interruption) {
   /**
    * @param {string} name
    * @param {string} module
@@ -103,7 +106,7 @@ async function setStage(directory, hasBus, children, interruption) {
   const source = await start('the source', './source.js', SOURCE)
   const servers = await Promise.all(
     serverNames.map(async (name) => {
-      const settings = { name, directory, sourcePort: source.port, l1Entries: L1_ENTRIES, hasBus }
+      const settings = { ...shared, name, sourcePort: source.port, l1Entries: L1_ENTRIES }
       const server = await start(`server ${name}`, './server.js', settings)
       return { ...server, client: new HttpClient(server.port) }
     }),
@@ -154,6 +157,7 @@ async function measure({ source, servers, trace }, options, interruption, out) {
     servers: facts,
     loads: reads - readsBefore,
     verdict,
+    sharedLevel: options.redisUrl === undefined ? 'file tier' : 'Redis tier',
   })
   out.write(`\n${tableOf(result)}\n`)
   if (json !== undefined) await writeFile(json, `${JSON.stringify(result, null, 2)}\n`)
@@ -166,11 +170,13 @@ async function measure({ source, servers, trace }, options, interruption, out) {
  * @param {import('../../traces/read-trace.js').Trace} trace
  * @param {import('./options.js').DemoOptions} options
  */
-function opening(asked, trace, { hasBus }) {
+function opening(asked, trace, { hasBus, redisUrl }) {
   const of = asked < trace.requests ? `the first ${asked.toLocaleString('en')} of ` : ''
+  const [tier, bus] =
+    redisUrl === undefined ? ['a file tier', 'a file bus'] : [`Redis at ${placeOf(redisUrl)}`, 'its bus']
   return `tierwheel demo: the trace web12, requests for product pages of a web shop, recorded
   ${of}${trace.requests.toLocaleString('en')} requests for ${trace.uniqueKeys.toLocaleString('en')} products, over HTTP to two server processes
-  each with an L1 of ${L1_ENTRIES.toLocaleString('en')} entries; between them a file tier and ${hasBus ? 'a file bus' : 'no bus'}; behind them
+  each with an L1 of ${L1_ENTRIES.toLocaleString('en')} entries; between them ${tier} and ${hasBus ? bus : 'no bus'}; behind them
   a source that takes ${SOURCE.leastMs} to ${SOURCE.mostMs} ms; a write of the same product before one request in ${1 / WRITE_SHARE}
 
 `

@@ -14,7 +14,10 @@ was stale and no request failed, and 1 otherwise.
   --no-bus          leave the bus out, to see the check find what goes wrong without one (ends with status 1)
   --serve           a short warm-up, then both servers stay up to be tried with curl, until Ctrl-C
   --json FILE       write the numbers to a file as well
-  --help            this text`
+  --help            this text
+
+With REDIS_URL=redis://... in the environment a Redis server takes the place of the file tier and of its bus. The run has
+keys of its own there and takes them away.`
 
 /** Of the trace, when the servers are to be tried by hand. */
 const WARM_UP_REQUESTS = 3_000
@@ -26,14 +29,16 @@ const WARM_UP_REQUESTS = 3_000
  * @property {boolean} hasBus
  * @property {boolean} isServing
  * @property {string | undefined} json
+ * @property {string | undefined} redisUrl
  */
 
 /**
  * @param {string[]} args
+ * @param {string | undefined} redisUrl of the environment
  * @returns {DemoOptions | 'help'}
  * @throws TypeError or RangeError with what is wrong.
  */
-export function readOptions(args) {
+export function readOptions(args, redisUrl = process.env.REDIS_URL) {
   const { values } = parseArgs({
     args,
     options: {
@@ -54,6 +59,7 @@ export function readOptions(args) {
     hasBus: !values['no-bus'],
     isServing: values.serve,
     json: values.json,
+    redisUrl: redisUrl === undefined || redisUrl === '' ? undefined : checkUrl(redisUrl),
   }
 }
 
@@ -68,4 +74,15 @@ function countOf(text, option, most) {
     throw new RangeError(`${option} ${text}: must be a whole number from 1 to ${most.toLocaleString('en')}`)
   }
   return count
+}
+
+/**
+ * @param {string} url
+ * @throws TypeError without the address, which may have a password.
+ */
+function checkUrl(url) {
+  if (!/^rediss?:$/.test(URL.canParse(url) ? new URL(url).protocol : '')) {
+    throw new TypeError('REDIS_URL is not of the form redis://user:password@host:port/database, or rediss://')
+  }
+  return url
 }

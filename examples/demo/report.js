@@ -24,6 +24,7 @@ export const serverNames = ['A', 'B']
  * @property {ServerFacts[]} servers
  * @property {number} loads reads at the source during the replay
  * @property {import('./journal.js').Verdict} verdict
+ * @property {string} sharedLevel what it is
  */
 
 /** @typedef {ReturnType<typeof resultOf>} Result */
@@ -31,14 +32,14 @@ export const serverNames = ['A', 'B']
 /**
  * @param {Findings} findings
  */
-export function resultOf({ asked, concurrency, replay, uncachedMs, servers, loads, verdict }) {
+export function resultOf({ asked, concurrency, replay, uncachedMs, servers, loads, verdict, sharedLevel }) {
   const reads = replay.requests + replay.checkReads
   const { heardAfterMs, unheard, staleAtAcknowledging, staleAtOther, olderInWindow } = verdict
   const l1 = servers.map(({ stats }, turn) =>
     levelOf(`L1 of server ${serverNames[turn]}`, stats.l1?.hits ?? 0, stats.l1?.misses ?? 0),
   )
-  const file = levelOf(
-    'file tier, shared',
+  const shared = levelOf(
+    `${sharedLevel}, shared`,
     sum(servers.map(({ stats }) => stats.tiers[0]?.hits ?? 0)),
     sum(servers.map(({ stats }) => stats.tiers[0]?.misses ?? 0)),
   )
@@ -56,7 +57,7 @@ export function resultOf({ asked, concurrency, replay, uncachedMs, servers, load
     checkReads: replay.checkReads,
     elapsedMs: replay.elapsedMs,
     requestsPerSecond: (1_000 * (reads + replay.writes)) / replay.elapsedMs,
-    levels: [...l1, file],
+    levels: [...l1, shared],
     source: { loads, spared: reads - loads, sparedRatio: ratio(reads - loads, reads) },
     latencyMs: {
       cached: { requests: replay.requests, ...percentiles(replay.latenciesMs) },
@@ -124,7 +125,7 @@ export function tableOf(result) {
     ['  older before it heard', count(stale.olderInWindow), 'allowed (3)'],
     ...(result.gaps > 0 ? [['gaps on the bus', count(result.gaps), 'L1 entries were checked again']] : []),
     ...(result.tierFailures > 0
-      ? [['failures of the file tier', count(result.tierFailures), 'were misses']]
+      ? [['failures of the shared tier', count(result.tierFailures), 'were misses']]
       : []),
     ...(result.errors.length > 0 ? [['requests that failed', count(result.errors.length), 'must be 0']] : []),
   ]

@@ -2,32 +2,31 @@
 // One of the two servers: products over HTTP, with a cache of three levels in front of the slow source. This is the
 // part to read for how tierwheel is used; everything else of the demo drives it and watches it.
 //
-//    GET /product/7             from this process's L1, the files that both servers share, or the source
+//    GET /product/7             from this process's L1, the level that both servers share, or the source
 //    PUT /product/7             writes the source, then invalidates everywhere, then acknowledges
 //    GET /uncached/product/7    from the source, for comparison
 //    GET /stats                 what the cache counted, and how it is
 
-import { rm } from 'node:fs/promises'
 import { createCache } from 'tierwheel'
-import { fileBus } from 'tierwheel/bus/file'
-import { fileTier } from 'tierwheel/tiers/file'
 import { HttpClient } from './http-client.js'
 import { serveJson } from './http-server.js'
+import { forgetLevels, openLevels } from './levels.js'
 import { joinParent, settingsFromParent } from './lifeline.js'
 import { machineNow } from './machine-clock.js'
 
-/** @typedef {{ name: string, directory: string, sourcePort: number, l1Entries: number, hasBus: boolean }} ServerSettings */
+/** @typedef {import('./levels.js').Shared & { name: string, sourcePort: number, l1Entries: number }} ServerSettings */
 
 /** @type {ServerSettings} */
-const { name, directory, sourcePort, l1Entries, hasBus } = settingsFromParent()
+const settings = settingsFromParent()
+const { name, sourcePort, l1Entries } = settings
 const source = new HttpClient(sourcePort)
+const levels = await openLevels(settings)
 
 /** @type {import('tierwheel').Cache<any>} */
 const cache = createCache({
   l1: { maxEntries: l1Entries },
-  tiers: [fileTier({ directory })],
-  // Where the file system does not tell of changes, a look every 100 ms stays within the 250 ms that are checked.
-  ...(hasBus && { bus: fileBus({ directory, pollMs: 100 }) }),
+  // The files of a directory and the bus in it, or a Redis server's: levels.js has both.
+  ...levels.options,
   // Long enough that nothing becomes fresh by waiting: only invalidation can.
   ttl: '1h',
   // A machine that is busy with something else may hold a process up for more than the default of half a second.
@@ -101,8 +100,9 @@ joinParent({
     try {
       await cache.close()
     } finally {
+      levels.close()
       source.close()
-      if (isOrphaned) await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+      if (isOrphaned) await forgetLevels(settings)
     }
   },
 })

@@ -3,16 +3,18 @@ import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Result } from '../../examples/demo/report.js'
 import { root } from '../../scripts/root.js'
 import { run } from '../../scripts/run-command.js'
+import { hasRedis, RedisServer } from '../support/redis-server.ts'
 
 // The demo makes its folder in here, so that what it leaves behind is seen.
 const folder = mkdtempSync(join(tmpdir(), 'tierwheel-demo-test-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const env = { TMPDIR: folder, TEMP: folder, TMP: folder }
+const env = { TMPDIR: folder, TEMP: folder, TMP: folder, REDIS_URL: '' }
 
 /** A few seconds suffice on a machine that has nothing else to do. */
 const LIMIT_MS = 120_000
@@ -134,6 +136,51 @@ test(
   },
   LIMIT_MS,
 )
+
+describe.skipIf(!hasRedis())('with REDIS_URL', () => {
+  let server: RedisServer
+  beforeAll(async () => {
+    server = await RedisServer.start()
+  })
+  afterAll(() => server.kill())
+  const over = (url: string, ...args: string[]) =>
+    run(process.execPath, ['scripts/demo.js', ...args], {
+      env: { ...env, REDIS_URL: url },
+      timeoutMs: LIMIT_MS,
+    })
+
+  test(
+    'the demo runs over that server, answers nothing stale, and leaves nothing there',
+    async () => {
+      const url = `redis://127.0.0.1:${server.port}/3`
+      const outcome = await over(url, '--requests', '2000', '--json', join(folder, 'redis.json'))
+      expect(outcome.ok, outcome.output).toBe(true)
+      expect(outcome.output).toContain(`Redis at 127.0.0.1:${server.port} and its bus`)
+      const result = resultIn('redis.json')
+      expect(result).toMatchObject({ isPassed: true, errors: [], tierFailures: 0 })
+      expect(result.levels.at(-1)).toMatchObject({ name: 'Redis tier, shared' })
+      expect(result.levels.at(-1)?.asked).toBeGreaterThan(0)
+      const client = new Redis(url)
+      expect(await client.dbsize()).toBe(0)
+      client.disconnect()
+    },
+    LIMIT_MS,
+  )
+
+  test(
+    'nobody at the address, or none, is told without the password',
+    async () => {
+      const dead = await over('redis://user:s3cret@127.0.0.1:1', '--requests', '10')
+      expect(dead.ok).toBe(false)
+      expect(dead.output).toContain('REDIS_URL: nobody to work with at 127.0.0.1:1')
+      const wrong = await over('http://user:s3cret@example.com')
+      expect(wrong.ok).toBe(false)
+      expect(wrong.output).toContain('REDIS_URL is not of the form')
+      expect(dead.output + wrong.output).not.toContain('s3cret')
+    },
+    LIMIT_MS,
+  )
+})
 
 describe('with --serve', () => {
   /** Starts the demo, and resolves when both servers can be tried, to where they are. */
