@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config'
 import { mutants, mutate } from './test/simulation/mutants.js'
+import { rules } from './test/traps/rules.js'
 
 /** The closing line says what ran in a form a script can read; scripts/test.js adds to it. */
 const closingLine = {
@@ -15,9 +16,9 @@ const closingLine = {
   },
 }
 
-/** With MUTANT=name the code is loaded without that guard: scripts/simulate.js sees whether it is missed. */
+/** With MUTANT=name the code is loaded without that guard: scripts/simulate.js and traps.js see whether it is missed. */
 const withoutGuard = () => {
-  const mutant = mutants.find(({ name }) => name === process.env.MUTANT)
+  const mutant = [...mutants, ...rules].find(({ name }) => name === process.env.MUTANT)
   if (mutant === undefined) throw new Error(`MUTANT: there is no guard against "${process.env.MUTANT}"`)
   return {
     name: 'without-guard',

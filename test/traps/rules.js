@@ -1,0 +1,133 @@
+// @ts-check
+// The rule behind each trap, and what the code would be without it. `npm run traps` takes each away in turn; the test of
+// its trap must fail then.
+
+/** @type {readonly (import('../simulation/mutants.js').Mutant & { trap: number })[]} */
+export const rules = [
+  {
+    trap: 1,
+    name: 'trap 1: a mutation overtakes the loads under way',
+    file: 'coordinator/marks.ts',
+    from: 'return mark?.generation === fence.generation && this.#sweep === fence.sweep',
+    to: 'return mark !== undefined',
+  },
+  {
+    trap: 2,
+    name: 'trap 2: a message overtakes what is read, entry or not',
+    file: 'coordinator/hearing.ts',
+    from: 'this.#ongoing.overtake(stored)\n      // What others did',
+    to: '// What others did',
+  },
+  {
+    trap: 3,
+    name: 'trap 3: the authority refuses a load from before a mutation',
+    file: 'backends/hub.ts',
+    from: "if (!this.#allows(write.key, asOf)) return 'refused'",
+    to: '',
+  },
+  {
+    trap: 4,
+    name: 'trap 4: tags are judged by what was known before the load',
+    file: 'coordinator/filling.ts',
+    from: 'const tagged = tags.length === 0 || since === undefined ? undefined : { tags, since }',
+    to: 'const tagged = tags.length === 0 || since === undefined ? undefined : { tags, since: this.#tags.place ?? since }',
+  },
+  {
+    trap: 5,
+    name: 'trap 5: a message that was heard, or is older, is none',
+    file: 'coordinator/inbound.ts',
+    from: 'if (stamp.epoch < heard.epoch || (stamp.epoch === heard.epoch && stamp.sequence <= heard.sequence)) return',
+    to: '',
+  },
+  {
+    trap: 6,
+    name: 'trap 6: a hole between messages makes copies suspect',
+    file: 'coordinator/inbound.ts',
+    from: 'stamp.epoch > heard.epoch || message.after !== heard.sequence',
+    to: 'stamp.epoch > heard.epoch',
+  },
+  {
+    trap: 7,
+    name: 'trap 7: readings of one key are one',
+    file: 'coordinator/reads.ts',
+    from: 'return skip === undefined ? this.#ongoing.reads.run(subject.stored, read) : read()',
+    to: 'return read()',
+  },
+  {
+    trap: 8,
+    name: 'trap 8: the bus rings when it is done',
+    file: 'backends/hub.ts',
+    from: 'const result = this.#apply(mutation, stamp)',
+    to: "this.#append(stamp, 'set', [mutation.key], origin)\n    const result = this.#apply(mutation, stamp)",
+  },
+  {
+    trap: 9,
+    name: 'trap 9: a key is deleted after the change as well',
+    file: 'memoize.ts',
+    from: '} finally {\n    await Promise.all(all.map((key) => cache.delete(key)))',
+    to: '} finally {',
+  },
+  {
+    trap: 10,
+    name: 'trap 10: an epoch is later than the one before, whatever the clock says',
+    file: 'backends/hub.ts',
+    from: 'Math.max(this.#epoch + 1, Math.floor(this.#clock.wallNow() * 1_000))',
+    to: 'Math.floor(this.#clock.wallNow() * 1_000)',
+  },
+  {
+    trap: 11,
+    name: 'trap 11: only undefined is a miss',
+    file: 'coordinator/filling.ts',
+    from: 'if (found === undefined) {\n            if',
+    to: 'if (!found?.value) {\n            if',
+  },
+  {
+    trap: 12,
+    name: 'trap 12: the name of a namespace has an end',
+    file: 'key.ts',
+    from: 'escapePart(name)}:`',
+    to: 'escapePart(name)}`',
+  },
+  {
+    trap: 13,
+    name: 'trap 13: delays are cut',
+    file: 'clock.ts',
+    from: 'Math.min(Math.max(delayMs, 0), LONGEST_DELAY_MS)',
+    to: 'delayMs',
+  },
+  {
+    trap: 14,
+    name: 'trap 14: a removal names what it saw',
+    file: 'coordinator/conditions.ts',
+    from: "const mutation: Mutation = { op: 'swap', key: stored, bytes, remainingMs: 0, expected: bytes }",
+    to: "const mutation: Mutation = { op: 'delete', key: stored }",
+  },
+  {
+    trap: 15,
+    name: 'trap 15: what is forgotten of tags raises the floor',
+    file: 'tag-table.ts',
+    from: 'if (place !== undefined && isAtOrAfter(place, this.#floor)) this.#floor = place',
+    to: 'void place',
+  },
+  {
+    trap: 16,
+    name: 'trap 16: a copy is made for each who gets the value',
+    file: 'l1/sharing.ts',
+    from: "onRead: cloneOn === 'get' ? clone : undefined",
+    to: 'onRead: undefined',
+  },
+  {
+    trap: 17,
+    name: 'trap 17: what changed elsewhere is asked for by who wants it',
+    file: 'coordinator/hearing.ts',
+    from: 'const key = this.#copies.invalidate(stored, stamp)',
+    to: 'const key = this.#copies.invalidate(stored, stamp)\n      void this.#authority?.ledger.read([stored])',
+  },
+  {
+    trap: 18,
+    name: 'trap 18: a message has keys and no values',
+    file: 'backends/hub.ts',
+    from: "const keys = mutation.op === 'move' ? [mutation.key, mutation.to] : [mutation.key]",
+    to: "const keys = 'bytes' in mutation ? [mutation.key, new TextDecoder().decode(mutation.bytes)] : [mutation.key]",
+  },
+]
