@@ -110,10 +110,10 @@ const columns = [
 
 /** That a partition has no row, or stands before where it was seen. Never leaves this room. */
 class Unsettled {
-  readonly partition: number
+  readonly partitions: readonly number[]
 
-  constructor(partition: number) {
-    this.partition = partition
+  constructor(partitions: readonly number[]) {
+    this.partitions = partitions
   }
 }
 
@@ -205,7 +205,7 @@ export class SqlStore {
           return result
         } catch (error) {
           if (attempt === ATTEMPTS) throw error instanceof Unsettled ? new Error(UNSETTLED) : error
-          if (error instanceof Unsettled) this.#agreed = this.#settle(error.partition)
+          if (error instanceof Unsettled) this.#agreed = this.#settleAll(error.partitions)
           else if (isTransient(error)) await later(this.#hold.clock, FIRST_RETRY_MS * 2 ** attempt)
           else throw error
         }
@@ -243,7 +243,11 @@ export class SqlStore {
       `SELECT epoch, sequence FROM ${this.tables.partitions} WHERE part = ? ${this.dialect[lock]}`,
       [partition],
     )
-    return this.#stampOf(partition, rows[0], this.seen(partition))
+    const [stamp] = this.#stampsOf(
+      rows.map((row) => ({ ...row, part: partition })),
+      [this.seen(partition)],
+    )
+    return stamp as Stamp
   }
 
   /** The same for all of them, in the one order in which everybody does it. */
@@ -267,14 +271,16 @@ export class SqlStore {
 
   #stampsOf(rows: SqlResult['rows'], seen: readonly Stamp[]): Stamp[] {
     const found = new Map(rows.map((row) => [Number(row.part), row]))
-    return seen.map((stamp) => this.#stampOf(stamp.partition, found.get(stamp.partition), stamp))
-  }
-
-  #stampOf(partition: number, row: SqlResult['rows'][number] | undefined, seen: Stamp): Stamp {
-    if (row === undefined) throw new Unsettled(partition)
-    const stamp = { partition, epoch: Number(row.epoch), sequence: Number(row.sequence) }
-    if (!isAtOrAfter(stamp, seen)) throw new Unsettled(partition)
-    return stamp
+    // All that have lost their place at once: a table may be empty.
+    const unsettled: number[] = []
+    const stamps = seen.map((from) => {
+      const row = found.get(from.partition)
+      const stamp = { ...from, epoch: Number(row?.epoch), sequence: Number(row?.sequence) }
+      if (row === undefined || !isAtOrAfter(stamp, from)) unsettled.push(from.partition)
+      return stamp
+    })
+    if (unsettled.length > 0) throw new Unsettled(unsettled)
+    return stamps
   }
 
   /**
@@ -298,11 +304,11 @@ export class SqlStore {
         `SELECT p.part AS part, p.epoch AS epoch, p.sequence AS sequence${found} FROM ${this.tables.partitions} p ${entries} WHERE p.part IN (${parts.map(() => '?').join(', ')})`,
         [...(keepsData ? marks.map((key) => this.keyOf(key)) : []), ...parts],
       )
-      const byPartition = new Map(rows.map((row) => [Number(row.part), row]))
+      const wanted = partitions.map((partition) => seen[partition] as Stamp)
+      const stands = new Map(this.#stampsOf(rows, wanted).map((stamp) => [stamp.partition, stamp]))
       const byKey = this.#entriesIn(rows)
       for (const key of part) {
-        const partition = this.partitionOf(key)
-        const asOf = this.#stampOf(partition, byPartition.get(partition), seen[partition] as Stamp)
+        const asOf = stands.get(this.partitionOf(key)) as Stamp
         this.note(asOf)
         answers.push({ entry: byKey.get(key), asOf })
       }
@@ -550,6 +556,10 @@ export class SqlStore {
       await createTables(this.#executor, this.table, true)
       return await this.#query(statement, [])
     }
+  }
+
+  async #settleAll(partitions: readonly number[]): Promise<void> {
+    for (const partition of partitions) await this.#settle(partition)
   }
 
   /** Begins a new epoch in a partition that has no row, or that stands before where it was seen. */

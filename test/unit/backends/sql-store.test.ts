@@ -135,6 +135,18 @@ describe('the order', () => {
       expect(await tier.ledger?.since(before?.stamp as never)).toBe('gap')
     }))
 
+  test('a table of places that was emptied is filled again within the call', () =>
+    withFile(async (file) => {
+      const executor = file.connect()
+      const tier = sqlTier({ executor, createTables: true, partitions: 16 })
+      const keys = Array.from({ length: 200 }, (_, at) => `app:1:${at}`)
+      await tier.ledger?.read(keys)
+      await executor.query('DELETE FROM tierwheel_cache_partitions', [])
+      expect(await tier.ledger?.probe('token')).toHaveLength(17)
+      await executor.query('DELETE FROM tierwheel_cache_partitions', [])
+      expect(await tier.ledger?.read(keys)).toHaveLength(200)
+    }))
+
   test('another number of partitions, and a later format, are refused', () =>
     withFile(async (file) => {
       const executor = file.connect()
