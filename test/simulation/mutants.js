@@ -4,7 +4,8 @@
 // expects a failing run within 200 seeds. The change is made to the source as it is loaded, so that no switch for it
 // is in the code.
 //
-// Not in the list are second lines of defence, which nothing misses as long as the first holds: that a gap overtakes
+// Not in the list are second lines of defence, which nothing misses as long as the first holds: that nothing comes back
+// from before what the log reaches (it is older than the order that the process began with), that a gap overtakes
 // loads (their stamps are too old all the same), that what the authority refused stays out of L1 (its message follows),
 // that an overtaken reading is not copied into nearer tiers (its stamp is judged there), that writes of one key wait
 // for each other (without an authority they must; test/unit/cache.test.ts), that a log with holes is not believed
@@ -27,6 +28,7 @@ const inbound = 'coordinator/inbound.ts'
 const invalidations = 'coordinator/invalidations.ts'
 const marks = 'coordinator/marks.ts'
 const scripts = 'backends/redis-scripts.ts'
+const snapshots = 'coordinator/snapshots.ts'
 const tierStack = 'coordinator/tier-stack.ts'
 
 /** @type {readonly Mutant[]} */
@@ -36,6 +38,12 @@ export const mutants = [
     file: copies,
     from: 'this.#l1?.setLease(until)',
     to: 'this.#l1?.setLease(Infinity)',
+  },
+  {
+    name: 'what was changed while a process was down comes back',
+    file: snapshots,
+    from: 'copies.invalidate(key, message.stamp)',
+    to: 'void key',
   },
   {
     name: 'copies in tiers need no lease',

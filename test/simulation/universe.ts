@@ -13,14 +13,17 @@ interface Happening {
 /** What stands still and ends: a process, as far as time is concerned. */
 export class Life implements Clock {
   readonly #universe: Universe
-  /** Its clocks are off by this against every other's. */
+  /** Its clock is off by this against every other's. */
   readonly #offsetMs: number
+  /** And so is its machine's, which all processes there have, one after the other. */
+  readonly #wallOffsetMs: number
   stoppedUntil = 0
   isDead = false
 
-  constructor(universe: Universe, offsetMs: number) {
+  constructor(universe: Universe, offsetMs: number, wallOffsetMs: number) {
     this.#universe = universe
     this.#offsetMs = offsetMs
+    this.#wallOffsetMs = wallOffsetMs
   }
 
   now(): number {
@@ -28,7 +31,7 @@ export class Life implements Clock {
   }
 
   wallNow(): number {
-    return 1_700_000_000_000 + this.#universe.now + this.#offsetMs
+    return 1_700_000_000_000 + this.#universe.now + this.#wallOffsetMs
   }
 
   setTimer(run: () => void, delayMs: number): Timer {

@@ -35,6 +35,7 @@ import { Client, Line, LONGEST_ON_THE_WAY_MS, Network, type Weather } from './ne
 import { Life, Universe } from './universe.ts'
 
 const RUN_MS = 60_000
+const SAVE_EVERY_MS = 4_000
 const LEASE_MS = 3_000
 const NAMES: readonly Key[] = ['a', 'b', 'c', 7, '\ud800', 'd', 'e', 'f']
 /** What Redis keeps before the bytes of an entry. */
@@ -70,6 +71,7 @@ const told = [
   'entry.invalidated',
   'load.finished',
   'mutation.committed',
+  'snapshot.restored',
   'tier.failed',
 ] as const
 
@@ -99,6 +101,9 @@ class World {
   readonly #processes: Process[] = []
   readonly #everyone: Witness[] = []
   readonly #machines: Tier[]
+  /** By place: what its last snapshot has, whoever made it, and how far its wall clock is off. */
+  readonly #saved: (readonly Uint8Array[] | undefined)[] = []
+  readonly #wallOffsets: number[] = []
   readonly #plan: ReturnType<typeof planOf>
   readonly #keyOfStored = new Map<string, Key>()
   readonly #keyOfTag = new Map<string, Key>()
@@ -134,7 +139,7 @@ class World {
       this.#keyOfTag.set(scope.prefix + tagOf(key), key)
       this.#partitionOfKey.set(key, partitionOf(partitionTextOf(stored), plan.partitions))
     }
-    const clock = new Life(universe, 0)
+    const clock = new Life(universe, 0, 0)
     this.#machines = [0, 1].map(() => memoryTier({ clock, scope: 'machine' }))
   }
 
@@ -150,6 +155,7 @@ class World {
     this.#isQuiet = false
     Object.assign(network.weather, plan.weather)
     for (const [at] of this.#processes.entries()) this.#work(at)
+    if (plan.isWarm) for (const [at] of this.#processes.entries()) this.#saveNowAndThen(at)
     for (const trouble of plan.troubles) this.#trouble(trouble)
     await this.#pass(RUN_MS)
 
@@ -235,7 +241,8 @@ class World {
     const plan = this.#plan
     const universe = this.#universe
     const random = this.#random
-    const life = new Life(universe, Math.floor(random() * 1e6))
+    this.#wallOffsets[place] ??= Math.floor(random() * 1e6)
+    const life = new Life(universe, Math.floor(random() * 1e6), this.#wallOffsets[place] as number)
     const witness = new Witness(`process ${this.#everyone.length}`)
     this.#everyone.push(witness)
     const client = new Client(this.#network, life, witness.name)
@@ -263,7 +270,7 @@ class World {
       ttl: ttlMs === Number.POSITIVE_INFINITY ? null : ttlMs,
       staleWhileRevalidate: staleWhileRevalidateMs,
       staleIfError: staleIfErrorMs,
-      l1: { maxEntries: plan.l1Entries },
+      l1: { maxEntries: plan.l1Entries, ...(plan.isWarm && { restore: this.#saved[place] ?? [] }) },
       lease: LEASE_MS,
       failureThrottle: failureThrottleMs,
       loadTimeout: loadTimeoutMs === Number.POSITIVE_INFINITY ? null : loadTimeoutMs,
@@ -297,6 +304,27 @@ class World {
       if (mutations.length > 0 && this.#setting.has(key)) this.#setLater(key)
     }
     this.#processes[place] = this.#start(place)
+  }
+
+  /** Whoever is killed while it saves leaves the snapshot from before. */
+  #saveNowAndThen(place: number): void {
+    const universe = this.#universe
+    const save = async (): Promise<void> => {
+      const { cache, life, witness } = this.#processes[place] as Process
+      if (life.stoppedUntil > universe.now) return
+      const pieces: Uint8Array[] = []
+      for await (const piece of cache.snapshot()) pieces.push(piece)
+      if (!life.isDead) this.#saved[place] = pieces
+      this.#note(witness.name, 'saved', pieces.length)
+    }
+    const next = (): void => {
+      if (this.#isQuiet) return
+      save().catch((error: unknown) => {
+        this.#broken ??= error
+      })
+      universe.at(universe.now + this.#exponential(SAVE_EVERY_MS), next)
+    }
+    universe.at(universe.now + this.#exponential(SAVE_EVERY_MS), next)
   }
 
   /** One thing after another, for as long as the process lives. */
@@ -713,6 +741,8 @@ function planOf(random: () => number) {
     longestLoadMs,
     loadMs: pick([[5], [5, 50], [5, 500, 3_000]]),
     loadFails: pick([0, 0, 0.2]),
+    /** Processes save what they have, and those that are begun again take it in. */
+    isWarm: isOn('restores'),
     /** Every entry carries a tag of its key then, and a quarter of the mutations go by it. */
     isTagged: random() < 0.5,
     shape: `${shape.join(', ') || 'nothing'}; ${hasTier ? 'a tier' : 'a bus alone'}`,
@@ -720,7 +750,7 @@ function planOf(random: () => number) {
 }
 
 /**
- * Has the digest of every script made, which takes real time: what a run does must not depend on whether it is the
+ * Has the digest of every script made and the code of snapshots loaded, which takes real time: what a run does must not depend on whether it is the
  * first.
  */
 export async function warmUp(): Promise<void> {
@@ -729,4 +759,6 @@ export async function warmUp(): Promise<void> {
   for (const script of Object.values(scripts)) {
     if (typeof script === 'object') await store.evaluate(script, [], [])
   }
+  const cache = createCache({ l1: { restore: [], trustSnapshot: true } })
+  await cache.restored
 }
