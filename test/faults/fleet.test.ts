@@ -78,11 +78,12 @@ describe.skipIf(!hasRedis())('a fleet over Redis, under faults', () => {
   test('one server: C1 to C9 hold', () => strike(aloneWorld, isLong ? 8 : 4, asked ?? 4), 900_000)
 
   describe.skipIf(!isLong)('elsewhere', () => {
-    test.skipIf(!isLong || !hasSentinel())(
-      'sentinels: C1 to C9 hold',
-      () => strike(sentinelWorld, 8, Math.ceil((asked ?? 0) / 2)),
+    const half = Math.ceil((asked ?? 0) / 2)
+    test.skipIf(!isLong || !hasSentinel()).each(['server', 'replica'] as const)(
+      'sentinels, a mutation counts when it is at the %s: C1 to C9 hold',
+      (durability) => strike((folder) => sentinelWorld(folder, durability), 8, half),
       900_000,
     )
-    test('three masters: C1 to C9 hold', () => strike(clusterWorld, 8, Math.ceil((asked ?? 0) / 2)), 900_000)
+    test('three masters: C1 to C9 hold', () => strike(clusterWorld, 8, half), 900_000)
   })
 })

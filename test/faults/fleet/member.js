@@ -30,7 +30,6 @@ import { randomFrom } from '../../../bench/workloads/random.js'
  * @property {number} thinkMs between two acts, in the mean
  * @property {number} writeShare
  * @property {import('./world.ts').Way} way
- * @property {'none' | 'replica'} durability
  */
 
 const order = /** @type {Order} */ (JSON.parse(process.argv[2] ?? ''))
@@ -58,12 +57,14 @@ const startedSlot = Math.floor(now() / order.slotMs)
 const untouchable = new Set()
 
 const { client, subscriber } = await connect(order.way)
+const durability = order.way.kind === 'sentinel' ? order.way.durability : 'server'
 const cache = createCache({
-  tiers: [redisTier({ client })],
+  tiers: [redisTier({ client, durability })],
   bus: redisBus({ client, subscriber }),
   ttl: '10m',
   lease: order.leaseMs,
-  tierTimeout: 300,
+  // Longer than a replica is waited for.
+  tierTimeout: durability === 'replica' ? 1_000 : 300,
 })
 const overtakenAll = () => note('overtaken', {})
 cache.on('bus.connected', overtakenAll)

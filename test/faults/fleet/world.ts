@@ -12,7 +12,12 @@ import { type Fleet, now } from './fleet.ts'
 /** How a process reaches the servers. */
 export type Way =
   | { readonly kind: 'alone'; readonly port: number; readonly library: 'ioredis' | 'node-redis' }
-  | { readonly kind: 'sentinel'; readonly ports: readonly number[]; readonly name: string }
+  | {
+      readonly kind: 'sentinel'
+      readonly ports: readonly number[]
+      readonly name: string
+      readonly durability: 'server' | 'replica'
+    }
   | { readonly kind: 'cluster'; readonly ports: readonly number[] }
 
 /** Something that befalls a fleet. It is over, and all works again, when it resolves. */
@@ -130,12 +135,16 @@ export async function aloneWorld(folder: string, members: number): Promise<World
   }
 }
 
-/** A server and its replica, and three sentinels that have the one take over from the other. */
-export async function sentinelWorld(folder: string): Promise<World> {
+/**
+ * A server and its replica, and three sentinels that have the one take over from the other.
+ *
+ * @param durability - Of the caches: with `'replica'` nothing acknowledged may be lost, whatever the failover.
+ */
+export async function sentinelWorld(folder: string, durability: 'server' | 'replica'): Promise<World> {
   const sentinels = await RedisSentinels.start(folder)
   return {
-    name: 'sentinel',
-    way: () => ({ kind: 'sentinel', ports: sentinels.ports, name: sentinels.name }),
+    name: durability === 'replica' ? 'sentinels, waiting for the replica' : 'sentinels',
+    way: () => ({ kind: 'sentinel', ports: sentinels.ports, name: sentinels.name, durability }),
     faults: {
       ...faultsOfProcesses,
       ...byCommands(async () => [await admin((await sentinels.master()).port)]),
@@ -151,7 +160,8 @@ export async function sentinelWorld(folder: string): Promise<World> {
         const replica = await sentinels.cutReplica()
         await sleep(between(100, 500, random))
         await master.kill()
-        fleet.lost(from)
+        // What waited for the replica has not been acknowledged.
+        if (durability === 'server') fleet.lost(from)
         replica.resume()
         await sentinels.whenFailedOver(master)
       },
