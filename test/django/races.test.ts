@@ -12,7 +12,9 @@ import { hasRedis, RedisServer } from '../support/redis-server.ts'
 import { SqliteFile } from '../support/sqlite.ts'
 
 const roundsOf = (isTiered: boolean): number => Number(process.env.DJANGO_ROUNDS ?? (isTiered ? 100 : 300))
-vi.setConfig({ testTimeout: 90_000 + roundsOf(false) * 200 })
+// A folder of so many entries takes its time to remove, too.
+const patienceMs = 90_000 + roundsOf(false) * 200
+vi.setConfig({ testTimeout: patienceMs, hookTimeout: patienceMs })
 
 interface Opened {
   readonly store: SharedStore
@@ -170,7 +172,7 @@ for (const { name, isHere, open } of stores) {
     let opened: Opened | undefined
     beforeAll(async () => {
       opened = await open()
-    }, 60_000)
+    })
     afterAll(() => opened?.close())
     for (const isTiered of [false, true]) {
       const levels = isTiered ? ' with first levels' : ''
