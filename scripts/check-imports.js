@@ -68,7 +68,16 @@ const baseFiles = [
   'stamp',
   'tag-table',
 ]
-const cacheFiles = ['cache', 'caches', 'create-cache', 'create-l1', 'index', 'invalidate-after', 'memoize']
+const cacheFiles = [
+  'cache',
+  'caches',
+  'create-cache',
+  'create-l1',
+  'index',
+  'invalidate-after',
+  'key-map',
+  'memoize',
+]
 
 /**
  * In these rooms neighbours meet only through the contract, or in a part that several of them are made of: a tier

@@ -20,6 +20,7 @@ import { isPrecompiled } from './core/module.ts'
 import { checkPolicy, defaultPolicy, type EvictionPolicy } from './core/policies.ts'
 import { type Duration, describe, toMs } from './duration.ts'
 import { type KeyVersion, keyScope } from './key.ts'
+import type { CacheOf } from './key-map.ts'
 import { type BudgetOptions, budgetNames, budgetOf } from './l1/budget.ts'
 import { L1, nothingRestored } from './l1/l1.ts'
 import { type SharingOptions, sharingNames, sharingOf } from './l1/sharing.ts'
@@ -253,7 +254,7 @@ const LEAST_LEASE_MS = 500
  * const cache = createCache({ ttl: '5m' })
  * const user = await cache.getOrSet('user:7', () => ({ name: 'Ada' }))
  */
-export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
+export function createCache<V = unknown>(options: CacheOptions = {}): CacheOf<V> {
   checkNames(options, optionNames, 'createCache')
   const clock = options.clock === undefined ? systemClock : checkClock(options.clock)
   const random = options.random === undefined ? systemRandom : checkRandom(options.random)
@@ -368,7 +369,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
   })
   for (const each of advice) options.onAdvice?.(each)
 
-  return new Cache<V>({
+  const cache = new Cache<V>({
     coordinator,
     events,
     clock,
@@ -409,6 +410,8 @@ export function createCache<V = unknown>(options: CacheOptions = {}): Cache<V> {
       })),
     }),
   })
+  // The same object: which keys go with which values is for the compiler.
+  return cache as unknown as CacheOf<V>
 }
 
 function outboxOf({ whenDown = 'reject', maxQueuedBytes }: CacheOptions): Outbox | undefined {
