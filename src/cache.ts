@@ -121,6 +121,12 @@ export interface CacheStats {
   readonly loadsOvertaken: number
   /** Answers that were stale, as the options allowed. */
   readonly staleServed: number
+  /** Hits in the first level that were compared with the authority, as `audit` says. */
+  readonly audits: number
+  /** Of those, how many the first level still answered with a lease after the authority had something newer. */
+  readonly auditStale: number
+  /** The longest time after which one of those was seen in use, in milliseconds. */
+  readonly auditStaleMs: number
 }
 
 /** How a cache is put together, and whether its parts work at the moment. */

@@ -194,6 +194,15 @@ export interface CacheOptions extends LifetimeOptions, LoadLimits {
    */
   maxQueuedBytes?: number
 
+  /**
+   * With a bus: which share of the hits in the first level is compared with the authority, behind the answer. What L1
+   * still answers with a lease after the authority had something newer is dropped, counted (`stats().auditStale`) and
+   * told (`audit.stale`): it must never be. One is compared at a time; `0` compares none.
+   *
+   * @defaultValue `0.0001`, one in 10,000
+   */
+  audit?: number
+
   /** @defaultValue the machine's clock */
   clock?: Clock
 
@@ -210,6 +219,7 @@ const l1Names: readonly (keyof CacheL1Options)[] = [
 ]
 
 const optionNames: readonly (keyof CacheOptions)[] = [
+  'audit',
   'bus',
   'clock',
   'codec',
@@ -237,6 +247,7 @@ const optionNames: readonly (keyof CacheOptions)[] = [
   'whenDown',
 ]
 
+const DEFAULT_AUDIT = 1 / 10_000
 const DEFAULT_L1_ENTRIES = 10_000
 const DEFAULT_QUEUED_BYTES = 16 * 2 ** 20
 const DEFAULT_LEASE_MS = 3_000
@@ -281,6 +292,10 @@ export function createCache<V = unknown>(options: CacheOptions = {}): CacheOf<V>
       : checkCount(options.maxLoads, 'maxLoads', 1, Number.MAX_SAFE_INTEGER)
   const { waitUntil } = options
   if (waitUntil !== undefined) checkFunction(waitUntil, 'waitUntil')
+
+  const { audit = DEFAULT_AUDIT } = options
+  if (typeof audit !== 'number') throw new TypeError(`audit: ${describe(audit)} is not a number`)
+  if (!(audit >= 0 && audit <= 1)) throw new RangeError(`audit: ${audit} is no share; it goes from 0 to 1`)
 
   const holdOffMs = options.holdOff === undefined ? 0 : toMs(options.holdOff, 'holdOff')
 
@@ -335,6 +350,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): CacheOf<V>
     bus,
     busGuard,
     leaseMs,
+    audit,
     codec,
     clock,
     random,

@@ -20,6 +20,7 @@ import type { Events } from '../metrics/events.ts'
 import type { ResolvedCall } from '../options.ts'
 import type { Random } from '../random.ts'
 import { Alone } from './alone.ts'
+import { type AuditCounts, Auditor } from './audit.ts'
 import type { Authority } from './authority.ts'
 import { Backlog } from './backlog.ts'
 import { Clearing } from './clearing.ts'
@@ -64,6 +65,8 @@ export interface CoordinatorParts {
   readonly busGuard: Guard | undefined
   /** How long copies are good without proof that every mutation is heard. */
   readonly leaseMs: number
+  /** Which share of the hits in L1 is audited. */
+  readonly audit: number
   readonly codec: Codec
   readonly clock: Clock
   readonly random: Random
@@ -82,6 +85,8 @@ export interface CoordinatorParts {
   readonly waitUntil: ((work: Promise<unknown>) => void) | undefined
 }
 
+const noAudits: AuditCounts = { audits: 0, auditStale: 0, auditStaleMs: 0 }
+
 /** All decisions, for one cache. */
 export class Coordinator {
   readonly subjects: Subjects
@@ -94,6 +99,7 @@ export class Coordinator {
   readonly #life: Life
   readonly #filling: Filling
   readonly #hearing: Hearing
+  readonly #auditor: Auditor | undefined
   readonly #session: Session
   readonly #backlog: Backlog
   readonly #copies: Copies
@@ -152,7 +158,11 @@ export class Coordinator {
       clearing: this.clearing,
     })
     const searches = new Searches({ ...shared, filling })
-    this.reads = new Reads({ ...shared, delivery: this.delivery, filling, searches, hearing })
+    const { audit: share, busGuard: guard } = parts
+    if (bus !== undefined && authority !== undefined && guard !== undefined && share > 0)
+      this.#auditor = new Auditor({ ...parts, ledger: authority.ledger, guard, share })
+    const auditor = this.#auditor
+    this.reads = new Reads({ ...shared, delivery: this.delivery, filling, searches, hearing, auditor })
     this.#life = life
     this.#filling = filling
     this.#hearing = hearing
@@ -176,8 +186,8 @@ export class Coordinator {
     return this.#session.token
   }
 
-  get counts(): FillingCounts {
-    return this.#filling.counts
+  get counts(): FillingCounts & AuditCounts {
+    return { ...noAudits, ...this.#filling.counts, ...this.#auditor?.counts }
   }
 
   get isClosed(): boolean {
@@ -195,6 +205,7 @@ export class Coordinator {
     await this.delivery.deliver()
     this.#life.close()
     this.#backlog.end()
+    this.#auditor?.close()
     this.#filling.close()
     await this.locks.end()
     await this.#life.settled(this.#closeMs, this.#clock)

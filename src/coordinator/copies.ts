@@ -133,6 +133,15 @@ export class Copies {
     return this.#verdictOf(note) === 'unknown' ? note?.mark : undefined
   }
 
+  /** Up to where the entry is known to be current that L1 would answer with; `undefined` when it has none. */
+  asOf(l1Key: Key, partition: number): Stamp | undefined {
+    const answer = this.#l1?.glance(l1Key, this.#clock.now()) ?? -1
+    const epoch = this.#floors[partition]?.stamp.epoch
+    if (this.#l1 === undefined || answer < 0 || epoch === undefined) return undefined
+    if ((answer & STATE_BITS) === SUSPECT) return undefined
+    return { partition, epoch, sequence: this.#l1.asOfAt(answer) }
+  }
+
   /**
    * Puts a value into L1. With a bus it needs a stamp of the present epoch: without one nobody could tell when it is
    * old, so then L1 has nothing under the key.

@@ -9,6 +9,7 @@ import type { Events } from '../metrics/events.ts'
 import { lifetimeOf, type ResolvedCall, type Skip } from '../options.ts'
 import type { Random } from '../random.ts'
 import { isAtOrAfter, partitionOf, type Stamp } from '../stamp.ts'
+import type { Auditor } from './audit.ts'
 import type { Authority } from './authority.ts'
 import { Batch, type BulkLoader } from './batch.ts'
 import type { Copies } from './copies.ts'
@@ -38,6 +39,8 @@ export interface ReadsParts {
   readonly searches: Searches
   readonly hearing: Hearing
   readonly session: Session
+  /** `undefined` where nothing is audited. */
+  readonly auditor: Auditor | undefined
   readonly authority: Authority | undefined
   readonly subjects: Subjects
   readonly life: Life
@@ -66,6 +69,7 @@ export class Reads {
   readonly #searches: Searches
   readonly #hearing: Hearing
   readonly #session: Session
+  readonly #auditor: Auditor | undefined
   readonly #authority: Authority | undefined
   readonly #subjects: Subjects
   readonly #life: Life
@@ -86,6 +90,7 @@ export class Reads {
     this.#searches = parts.searches
     this.#hearing = parts.hearing
     this.#session = parts.session
+    this.#auditor = parts.auditor
     this.#authority = parts.authority
     this.#subjects = parts.subjects
     this.#life = parts.life
@@ -103,7 +108,9 @@ export class Reads {
    */
   hit(key: Key, scope: KeyScope, takesDue: boolean): unknown {
     if (this.#life.isClosed) return undefined
-    const value = this.#copies.hit(l1KeyOf(this.#scope, scope, key), takesDue)
+    const l1Key = l1KeyOf(this.#scope, scope, key)
+    const value = this.#copies.hit(l1Key, takesDue)
+    if (value !== undefined) this.#auditor?.hit(key, l1Key, scope)
     if (value !== undefined && this.#events.hears('entry.hit')) {
       this.#events.tell('entry.hit', { key, level: 'l1', stale: false })
     }

@@ -455,6 +455,11 @@ export class Core {
     return this.#exports.usableUntil(slot)
   }
 
+  /** Up to where an entry is known to be current, in a cache with an authority. */
+  asOfOf(slot: number): number {
+    return this.#exports.asOf(slot)
+  }
+
   /** What the next `set` writes beside its entry, in a cache with an authority. */
   stampNext(partition: number, epochIndex: number, asOf: number, tagSequence: number): void {
     this.#exports.stampNext(partition, epochIndex, asOf, tagSequence)

@@ -576,6 +576,11 @@ export class L1<V> implements PreparedHome<V> {
     return { freshUntil: this.#core.freshUntilOf(slot), usableUntil: this.#core.usableUntilOf(slot) }
   }
 
+  /** Up to where an entry that `glance` answered with is known to be current, in its partition. @internal */
+  asOfAt(answer: number): number {
+    return this.#core.asOfOf(answer >> 3)
+  }
+
   /**
    * Stores `value` until given times; `Infinity` for none.
    *

@@ -58,6 +58,8 @@ export interface CacheEvents {
   'bus.failed': { bus: string; error: unknown }
   /** What came of a snapshot that the cache was given to begin with; `error` with `failed`, else `undefined`. */
   'snapshot.restored': { status: string; entries: number; leftOut: number; error: unknown }
+  /** L1 answered with a copy for longer than a lease after the authority had something newer. That must never be. */
+  'audit.stale': { key: Key; staleMs: number }
   /** A listener threw; the cache went on. */
   'listener.failed': { event: string; error: unknown }
 }

@@ -272,6 +272,7 @@ class World {
       staleIfError: staleIfErrorMs,
       l1: { maxEntries: plan.l1Entries, ...(plan.isWarm && { restore: this.#saved[place] ?? [] }) },
       lease: LEASE_MS,
+      audit: plan.auditShare,
       failureThrottle: failureThrottleMs,
       loadTimeout: loadTimeoutMs === Number.POSITIVE_INFINITY ? null : loadTimeoutMs,
     })
@@ -282,6 +283,11 @@ class World {
         )
       }
     }
+    cache.on('audit.stale', ({ key, staleMs }) => {
+      this.#broken ??= new Broken(
+        `C5: the auditor of ${witness.name} found ${JSON.stringify(key)} in use after ${staleMs} ms`,
+      )
+    })
     const overtakenAll = () => {
       witness.allOvertakenAt = universe.now
     }
@@ -743,6 +749,7 @@ function planOf(random: () => number) {
     loadFails: pick([0, 0, 0.2]),
     /** Processes save what they have, and those that are begun again take it in. */
     isWarm: isOn('restores'),
+    auditShare: pick([0, 0.05, 1]),
     /** Every entry carries a tag of its key then, and a quarter of the mutations go by it. */
     isTagged: random() < 0.5,
     shape: `${shape.join(', ') || 'nothing'}; ${hasTier ? 'a tier' : 'a bus alone'}`,
