@@ -302,6 +302,8 @@ export class Filling {
       previous: before && { value: before.value, validators },
       running: this.#running,
     }
+    // Asked now as well: what was removed is forgotten when its time is over, and this load may last longer.
+    const wasHeld = this.#isHeld(stored, call.tags, beganAt)
     this.counts.loads++
     const begun: Begun = { at: beganAt, mutations: this.#marks.mutationsOf(fence) }
     let loaded: Loaded
@@ -326,7 +328,7 @@ export class Filling {
     const beside = noteOf(call.refreshAhead, lifetime.ttlMs, durationMs, loaded.validators)
     const tags = loaded.tags ?? call.tags
     const tagged = tags.length === 0 || since === undefined ? undefined : { tags, since }
-    const isHeld = [stored, ...this.#tags.namesOf(tags)].some((name) => this.#holdOff.holds(name, beganAt))
+    const isHeld = wasHeld || this.#isHeld(stored, tags, beganAt)
     // Tags without a place could never be told of an invalidation.
     const isKept = !isHeld && (tags.length === 0 || tagged !== undefined)
     const isStored =
@@ -349,6 +351,10 @@ export class Filling {
       this.#events.tell('load.finished', { key, durationMs, stored: isStored })
     }
     return loaded.value
+  }
+
+  #isHeld(stored: string, tags: readonly string[], beganAt: number): boolean {
+    return [stored, ...this.#tags.namesOf(tags)].some((name) => this.#holdOff.holds(name, beganAt))
   }
 
   /** From now on nothing is kept; what is under way still reaches those who wait. */

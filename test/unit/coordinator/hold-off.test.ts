@@ -43,6 +43,20 @@ describe('holdOff', () => {
     },
   )
 
+  test('a load that outlasts it is kept no more than one that does not', async () => {
+    const arrangement = arrangements.find(({ name }) => name === 'L1 over a ledger with its bus')
+    if (arrangement === undefined) throw new Error('no such arrangement')
+    const { cache, clock } = await opened(arrangement, { holdOff: '2s' })
+    await cache.delete('a')
+    let end = (_: string): void => {}
+    const loading = cache.getOrSet('a', () => new Promise<string>((resolve) => (end = resolve)))
+    await pass(clock, 2_500)
+    await cache.delete('b')
+    end('from a replica')
+    expect(await loading).toBe('from a replica')
+    expect(await cache.get('a')).toBeUndefined()
+  })
+
   test('of what others removed as well; a set is kept at once', async () => {
     const arrangement = arrangements.find(({ name }) => name === 'L1 over a ledger with its bus')
     if (arrangement === undefined) throw new Error('no such arrangement')
