@@ -11,12 +11,16 @@
 //   C4  while nothing fails, a read a quarter of a second after an acknowledgement: that mutation's number
 //   C5  whatever fails, a read a lease after an acknowledgement: that mutation's number
 //   C6  what is stored at the authority: the number of every mutation that was done there before
+//       nor what is loaded while the key is held off after a removal
 //   C7  no answer is past its ttl, but in its windows: of a refresh behind it, of a load that failed
 //   C8  one load of a key runs in a process, unless something overtook the first; none is joined after a lease
 //   C9  what goes wrong beyond the loader costs a read time and nothing else, and nothing waits for ever
 //
 // A mutation can be the deletion of a tag that every entry of a key carries. It is judged when an entry is read, and
 // leaves the order of the key where it is: C1, C2, C4 and C5 hold for it, C3 and C6 say nothing of it.
+//
+// A read with the token of another process gives what that one's acknowledged mutations left. A mutation that waits for
+// the authority counts as one that was rejected, until nothing waits any more. No two increments resolve to one sum.
 //
 // When a server takes over that was behind, the mutations of its last moments are gone (E1). They are taken off the
 // history; everything else is promised as before.
@@ -36,6 +40,8 @@ export interface Mutation {
   readonly by: Witness
   /** Whether it goes by the tag of the key. */
   readonly isOfTag: boolean
+  /** Whether it may find that it does not apply. */
+  readonly isConditional: boolean
   readonly calledAt: number
   doneAt: number | undefined
   acknowledgedAt: number | undefined
@@ -68,6 +74,12 @@ export class Witness {
   stoppedAt = -1
   /** When something of a key was last done at the authority by this process. */
   readonly doneAt = new Map<Key, number>()
+  /** By key: the highest number of its mutations that were acknowledged. */
+  readonly taken = new Map<Key, number>()
+  /** When a removal of a key was last acknowledged. */
+  readonly removedAt = new Map<Key, number>()
+  /** Mutations that wait, by key, or for tags and clears; they have not resolved yet. */
+  readonly waiting = new Map<Key | undefined, number>()
   /** When a load of a key last failed. */
   readonly failedAt = new Map<Key, number>()
 
@@ -83,8 +95,17 @@ export interface Lifetimes {
   readonly staleIfErrorMs: number
   /** How long a read waits for a load. */
   readonly loadTimeoutMs: number
+  /** How long one waits that has something stale. */
+  readonly softLoadTimeoutMs: number
   /** How long after a load failed no other is tried. */
   readonly failureThrottleMs: number
+}
+
+/** A value that was loaded. */
+interface Loaded {
+  /** The read that had it loaded. */
+  readonly asked: Asked
+  readonly beganAt: number
 }
 
 /** What a read may answer with, fixed when it is called. */
@@ -97,6 +118,8 @@ export interface Asked {
   readonly done: number
   readonly isStaleAllowed: boolean
   readonly least: readonly (readonly [promise: string, n: number])[]
+  /** How many servers had taken over that lacked something. */
+  readonly losses: number
 }
 
 /** How long answers may be behind while nothing fails. */
@@ -120,7 +143,12 @@ export class History {
   readonly #acknowledged = new Map<Key, { at: number; n: number }[]>()
   readonly #written = new Map<number, number>()
   /** Of values that were loaded: by whom, and what was done at the authority when that began. */
-  readonly #loaded = new Map<number, { readonly by: Witness; readonly done: number }>()
+  readonly #loaded = new Map<number, Loaded>()
+  /** Until when the life of a key's entry may have been made longer. */
+  readonly #touchedUntil = new Map<Key, number>()
+  readonly #queued: Mutation[] = []
+  readonly #sums = new Set<number>()
+  #losses = 0
   #ids = 0
   reads = 0
   answers = 0
@@ -140,23 +168,38 @@ export class History {
   }
 
   /** A value of the present truth. */
-  make(n: number, load?: Asked): Value {
+  make(n: number, loaded?: Loaded): Value {
     const value = { n, id: ++this.#ids }
-    if (load !== undefined) this.#loaded.set(value.id, load)
+    if (loaded !== undefined) this.#loaded.set(value.id, loaded)
     this.#written.set(value.id, this.#now())
     return value
+  }
+
+  /** The loader that made a value ends only now: its life begins. */
+  returned(value: Value): void {
+    this.#written.set(value.id, this.#now())
   }
 
   called(by: Witness, key: Key, isOfTag = false): Mutation {
     const n = this.truthOf(key) + 1
     this.#truth.set(key, n)
     by.floors.set(key, n)
+    return this.#call(by, key, n, isOfTag, false)
+  }
+
+  /** A mutation that leaves the truth as it is: an `add` of what is true, where `n` is that, or else one of no value. */
+  calledAside(by: Witness, key: Key, n = 0): Mutation {
+    return this.#call(by, key, n, false, true)
+  }
+
+  #call(by: Witness, key: Key, n: number, isOfTag: boolean, isConditional: boolean): Mutation {
     by.overtakenAt.set(key, this.#now())
     const mutation: Mutation = {
       key,
       n,
       by,
       isOfTag,
+      isConditional,
       calledAt: this.#now(),
       doneAt: undefined,
       acknowledgedAt: undefined,
@@ -182,7 +225,41 @@ export class History {
       by.doubted.delete(key)
       this.#done.set(key, Math.max(this.#done.get(key) ?? 0, n))
     }
+    if (n > 0) by.taken.set(key, Math.max(by.taken.get(key) ?? 0, n))
     this.#take(mutation)
+  }
+
+  /** A mutation that depends on what is there found that it does not apply. */
+  passed(mutation: Mutation): void {
+    this.#settle(mutation)
+  }
+
+  /** A mutation waits for the authority. */
+  queued(mutation: Mutation): void {
+    this.#settle(mutation)
+    mutation.by.doubted.add(mutation.key)
+    mutation.by.hasTagDoubts = true
+    this.#queued.push(mutation)
+  }
+
+  /** Nothing waits in these processes any more, and that was so before `since`. */
+  delivered(processes: ReadonlySet<Witness>, since: number): void {
+    for (const mutation of this.#queued) {
+      if (!processes.has(mutation.by)) continue
+      mutation.acknowledgedAt = since
+      this.#take(mutation)
+    }
+  }
+
+  /** From now on, until `until`, the life of a key's entry may have been made longer. */
+  touched(key: Key, until: number): void {
+    this.#touchedUntil.set(key, until)
+  }
+
+  /** An increment resolved. */
+  summed(sum: number): void {
+    if (this.#sums.has(sum)) throw new Broken(`C2: two increments resolved to ${sum}`)
+    this.#sums.add(sum)
   }
 
   rejected(mutation: Mutation, error: unknown): void {
@@ -203,8 +280,17 @@ export class History {
   }
 
   /** A value was stored at the authority. */
-  stored(key: Key, value: Value): void {
+  stored(key: Key, value: Value, by: Witness | undefined, holdOffMs: number): void {
     this.#written.set(value.id, this.#now())
+    const loaded = this.#loaded.get(value.id)
+    const heldSince = by?.removedAt.get(key) ?? Number.POSITIVE_INFINITY
+    // Half of it, since it began when the removal was done, and that was heard of later.
+    if (loaded?.asked.by === by && loaded !== undefined) {
+      if (loaded.beganAt >= heldSince && loaded.beganAt < heldSince + holdOffMs / 2)
+        throw new Broken(
+          `C6: ${value.n} of ${JSON.stringify(key)} was stored while it was to be held off: ${JSON.stringify([loaded.beganAt, heldSince, by?.name, this.#now()])}`,
+        )
+    }
     const least = this.#done.get(key) ?? 0
     if (value.n < least)
       throw new Broken(`C6: ${value.n} of ${JSON.stringify(key)} was stored after ${least} was done`)
@@ -214,6 +300,7 @@ export class History {
   lost(from: number, isThere: (key: Key, isOfTag: boolean) => boolean, witnesses: Iterable<Witness>): void {
     const isLost = ({ key, isOfTag, doneAt, acknowledgedAt }: Mutation) =>
       isThere(key, isOfTag) && (doneAt ?? acknowledgedAt ?? Number.POSITIVE_INFINITY) >= from
+    this.#losses++
     this.#mutations = this.#mutations.filter((mutation) => !isLost(mutation))
     for (const key of this.#truth.keys()) {
       if (!isThere(key, false) && !isThere(key, true)) continue
@@ -222,18 +309,22 @@ export class History {
       for (const witness of witnesses) {
         witness.floors.delete(key)
         witness.seen.delete(key)
+        witness.taken.delete(key)
       }
     }
     for (const mutation of this.#mutations) {
       const { key, by, isOfTag, n, acknowledgedAt, doneAt } = mutation
       if (!isThere(key, false) && !isThere(key, true)) continue
-      by.floors.set(key, n)
+      by.floors.set(key, Math.max(n, by.floors.get(key) ?? 0))
       if (doneAt !== undefined && !isOfTag) this.#done.set(key, Math.max(this.#done.get(key) ?? 0, n))
-      if (acknowledgedAt !== undefined) this.#take(mutation)
+      if (acknowledgedAt === undefined) continue
+      if (n > 0) by.taken.set(key, n)
+      this.#take(mutation)
     }
   }
 
-  ask(by: Witness, key: Key, how: string, isStaleAllowed: boolean): Asked {
+  /** @param after - By whose mutations the answer has to go, as its token says. */
+  ask(by: Witness, key: Key, how: string, isStaleAllowed: boolean, after?: Witness): Asked {
     this.reads++
     const now = this.#now()
     const least: [string, number][] = [
@@ -244,7 +335,9 @@ export class History {
     if (this.#isHealthy) least.push(['C4', this.#leastAt(key, now - HEALTHY_MS)])
     // What is read at the authority itself waits for no lease.
     if (how === 'authority') least.push(['C6', this.#done.get(key) ?? 0])
-    return { by, key, at: now, how, done: this.#done.get(key) ?? 0, isStaleAllowed, least }
+    if (after !== undefined) least.push(['token', after.taken.get(key) ?? 0])
+    const done = this.#done.get(key) ?? 0
+    return { by, key, at: now, how, done, isStaleAllowed, least, losses: this.#losses }
   }
 
   answered(asked: Asked, value: Value | undefined): void {
@@ -255,10 +348,11 @@ export class History {
     if (value === undefined) return
     this.answers++
     const who = `of ${JSON.stringify(key)} by ${how} in ${by.name}, called at ${at.toFixed(1)}`
-    for (const [promise, n] of asked.least)
+    // What was lost meanwhile is no measure.
+    for (const [promise, n] of asked.losses === this.#losses ? asked.least : [])
       if (value.n < n) throw new Broken(`${promise}: ${value.n} instead of ${n}, ${who}`)
     if (value.n > this.truthOf(key)) throw new Broken(`C1: ${value.n} never was, ${who}`)
-    const load = this.#loaded.get(value.id)
+    const load = this.#loaded.get(value.id)?.asked
     const done = load?.by === by ? load.done : (this.#done.get(key) ?? 0)
     by.seen.set(key, Math.max(by.seen.get(key) ?? 0, Math.min(value.n, done)))
     this.#checkTime(asked, value, who)
@@ -289,16 +383,17 @@ export class History {
   }
 
   #checkTime({ at, by, key, isStaleAllowed }: Asked, value: Value, who: string): void {
-    const { failureThrottleMs, loadTimeoutMs, ttlMs, staleWhileRevalidateMs, staleIfErrorMs } =
-      this.#lifetimes
-    const staleMs = at - (this.#written.get(value.id) ?? at) - ttlMs - GRAIN_MS
+    const { failureThrottleMs, ttlMs, staleWhileRevalidateMs, staleIfErrorMs } = this.#lifetimes
+    const longestMs = Math.min(this.#lifetimes.loadTimeoutMs, this.#lifetimes.softLoadTimeoutMs)
+    const since = Math.max(this.#written.get(value.id) ?? at, this.#touchedUntil.get(key) ?? 0)
+    const staleMs = at - since - ttlMs - GRAIN_MS
     if (staleMs <= 0) return
     if (!isStaleAllowed) throw new Broken(`C7: ${value.n} is ${staleMs.toFixed(1)} ms past its ttl, ${who}`)
     this.stale++
     if (staleMs <= staleWhileRevalidateMs) return
     const hasFailed =
       (by.failedAt.get(key) ?? Number.NEGATIVE_INFINITY) >= at - failureThrottleMs ||
-      this.#now() - at >= loadTimeoutMs - 1
+      this.#now() - at >= longestMs - 1
     if (staleMs > staleIfErrorMs || !hasFailed)
       throw new Broken(`C7: ${value.n} is ${staleMs.toFixed(1)} ms past its ttl and no load failed, ${who}`)
   }

@@ -20,24 +20,15 @@ import { memoryTier } from '../../src/tiers/memory.ts'
 import { redisTier } from '../../src/tiers/redis.ts'
 import type { Tier } from '../../src/tiers/tier.ts'
 import { seededRandom } from '../support/seeded-random.ts'
-import {
-  type Asked,
-  Broken,
-  History,
-  type Key,
-  type Lifetimes,
-  type Mutation,
-  type Value,
-  Witness,
-} from './history.ts'
+import { type Asked, Broken, History, type Key, type Mutation, type Value, Witness } from './history.ts'
 import type { ModelRedis } from './model-redis.ts'
-import { Client, Line, LONGEST_ON_THE_WAY_MS, Network, type Weather } from './network.ts'
+import { Client, Line, LONGEST_ON_THE_WAY_MS, Network } from './network.ts'
+import { calm, everyMs, NAMES, type Plan, planOf, type Trouble } from './plan.ts'
 import { Life, Universe } from './universe.ts'
 
 const RUN_MS = 60_000
 const SAVE_EVERY_MS = 4_000
 const LEASE_MS = 3_000
-const NAMES: readonly Key[] = ['a', 'b', 'c', 7, '\ud800', 'd', 'e', 'f']
 /** What Redis keeps before the bytes of an entry. */
 const STAMP_BYTES = 36
 const codec = jsonCodec()
@@ -70,7 +61,9 @@ const told = [
   'bus.gap',
   'entry.invalidated',
   'load.finished',
+  'load.failed',
   'mutation.committed',
+  'mutation.queued',
   'snapshot.restored',
   'tier.failed',
 ] as const
@@ -104,13 +97,14 @@ class World {
   /** By place: what its last snapshot has, whoever made it, and how far its wall clock is off. */
   readonly #saved: (readonly Uint8Array[] | undefined)[] = []
   readonly #wallOffsets: number[] = []
-  readonly #plan: ReturnType<typeof planOf>
+  readonly #plan: Plan
   readonly #keyOfStored = new Map<string, Key>()
   readonly #keyOfTag = new Map<string, Key>()
   readonly #partitionOfKey = new Map<Key, number>()
   /** Keys that are being set, and those of which a set that was given up may be on its way. */
   readonly #setting = new Map<Key, number>()
   #lastLogged: Stamp | undefined
+  #counts = 0
   #isQuiet = true
   #faults = 0
   #broken: unknown
@@ -167,7 +161,14 @@ class World {
       if (line.isDead) line.break()
       else line.release()
     }
-    await this.#pass(universe.now + 10_000 + LONGEST_ON_THE_WAY_MS + plan.longestLoadMs + 2 * LEASE_MS)
+    await this.#pass(universe.now + 10_000 + LONGEST_ON_THE_WAY_MS + plan.longestLoadMs + LEASE_MS)
+    for (const { cache, witness } of this.#processes) {
+      const waiting = cache.health().outbox?.size ?? 0
+      if (waiting > 0) throw new Broken(`C2: ${waiting} mutations wait in ${witness.name}, though all works`)
+    }
+    if (!plan.troubles.includes('lossy failover'))
+      history.delivered(new Set(this.#processes.map(({ witness }) => witness)), universe.now)
+    await this.#pass(universe.now + LEASE_MS + 1)
     for (const { witness, waiting } of this.#processes) {
       if (waiting > 0) throw new Broken(`C9: ${waiting} calls in ${witness.name} wait for ever`)
     }
@@ -258,7 +259,8 @@ class World {
       })
       tiers.unshift(machine)
     }
-    const { failureThrottleMs, loadTimeoutMs, ttlMs, staleWhileRevalidateMs, staleIfErrorMs } = plan.lifetimes
+    const { failureThrottleMs, loadTimeoutMs, softLoadTimeoutMs } = plan.lifetimes
+    const { ttlMs, staleWhileRevalidateMs, staleIfErrorMs } = plan.lifetimes
     const cache = createCache<Value>({
       clock: life,
       random: {
@@ -273,6 +275,13 @@ class World {
       l1: { maxEntries: plan.l1Entries, ...(plan.isWarm && { restore: this.#saved[place] ?? [] }) },
       lease: LEASE_MS,
       audit: plan.auditShare,
+      refreshAhead: plan.refreshAhead ?? null,
+      jitter: plan.jitter,
+      holdOff: plan.holdOffMs,
+      ...(plan.maxQueuedBytes === undefined
+        ? {}
+        : { whenDown: 'queue', maxQueuedBytes: plan.maxQueuedBytes }),
+      softLoadTimeout: softLoadTimeoutMs === Number.POSITIVE_INFINITY ? null : softLoadTimeoutMs,
       failureThrottle: failureThrottleMs,
       loadTimeout: loadTimeoutMs === Number.POSITIVE_INFINITY ? null : loadTimeoutMs,
     })
@@ -288,6 +297,7 @@ class World {
         `C5: the auditor of ${witness.name} found ${JSON.stringify(key)} in use after ${staleMs} ms`,
       )
     })
+    cache.on('mutation.queued', ({ key }) => witness.waiting.set(key, (witness.waiting.get(key) ?? 0) + 1))
     const overtakenAll = () => {
       witness.allOvertakenAt = universe.now
     }
@@ -359,25 +369,38 @@ class World {
   #act(process: Process, key: Key, writeShare: number = this.#plan.writeShare): void {
     if (this.#isQuiet || process.life.isDead || process.life.stoppedUntil > this.#universe.now) return
     if (!this.#chance(writeShare)) {
-      this.#read(process, key, this.#pick(['get', 'getMany', 'getOrSet', 'getOrSet', 'getOrSet', 'l1']))
-    } else if (this.#chance(this.#plan.clearShare)) this.#clear(process)
+      const reads = ['get', 'getMany', 'getOrSet', 'getOrSet', 'getOrSet', 'getOrSetMany', 'l1'] as const
+      this.#read(process, key, this.#pick(reads))
+    } else if (this.#plan.hasTier && this.#chance(this.#plan.conditionShare)) this.#decide(process, key)
+    else if (this.#chance(this.#plan.clearShare)) this.#clear(process)
     else this.#write(process, key)
   }
 
   // What they do
 
-  #read(process: Process, key: Key, how: 'get' | 'getMany' | 'getOrSet' | 'l1'): void {
+  /** @param after - The process whose token is brought. */
+  #read(
+    process: Process,
+    key: Key,
+    how: 'get' | 'getMany' | 'getOrSet' | 'getOrSetMany' | 'l1',
+    after?: Process,
+  ): void {
     const { cache, witness } = process
-    const asked = this.#history.ask(witness, key, how, how === 'getOrSet')
+    const loads = how === 'getOrSet' || how === 'getOrSetMany'
+    const asked = this.#history.ask(witness, key, how, loads, after?.witness)
+    const atLeast = after === undefined ? {} : { atLeast: after.cache.token() }
     if (how === 'l1') {
       this.#guarded(() => this.#history.answered(asked, cache.l1.get(key)))
       return
     }
     const calls = {
-      get: () => cache.get(key),
-      getMany: async () => (await cache.getMany([key, this.#pick(this.#plan.keys)])).get(key),
+      get: () => cache.get(key, atLeast),
+      getMany: async () => (await cache.getMany([key, this.#pick(this.#plan.keys)], atLeast)).get(key),
+      getOrSetMany: () => this.#readMany(process, asked),
       getOrSet: () =>
-        cache.getOrSet(key, ({ signal }) => this.#load(process, signal, asked), { tags: this.#tagsOf(key) }),
+        cache.getOrSet(key, ({ signal }) => this.#load(process, signal, asked), {
+          tags: this.#tagsOf(key),
+        }),
     }
     process.waiting++
     calls[how]().then(
@@ -389,7 +412,7 @@ class World {
       (error) => {
         process.waiting--
         const isLoaders = error instanceof SourceFailed || error?.code === 'CACHE_LOAD_TIMEOUT'
-        if (how === 'getOrSet' && isLoaders) return
+        if (loads && isLoaders) return
         this.#broken ??= new Broken(
           `C9: ${how} of ${JSON.stringify(key)} rejected with ${error?.stack ?? error}`,
         )
@@ -397,10 +420,39 @@ class World {
     )
   }
 
+  /** A value of one key among others; nothing but that one is looked at. */
+  async #readMany(process: Process, asked: Asked): Promise<Value | undefined> {
+    const { key } = asked
+    const tags = this.#tagsOf(key)
+    // All entries of a call have the same tags.
+    const other = tags.length > 0 ? key : this.#pick(this.#plan.keys)
+    const askedOther = this.#history.ask(process.witness, other, 'getOrSetMany', true)
+    const { values, failed } = await process.cache.getOrSetMany(
+      [key, other],
+      async ({ keys, signal, fail }) => {
+        const pairs = keys.map(async (wanted): Promise<[Key, Value][]> => {
+          try {
+            return [[wanted, await this.#load(process, signal, wanted === key ? asked : askedOther)]]
+          } catch (error) {
+            fail(wanted, error)
+            return []
+          }
+        })
+        const loaded = (await Promise.all(pairs)).flat()
+        for (const [, value] of loaded) this.#history.returned(value)
+        return loaded
+      },
+      { tags },
+    )
+    if (failed.has(key)) throw failed.get(key)
+    return values.get(key)
+  }
+
   async #load(process: Process, signal: AbortSignal, asked: Asked): Promise<Value> {
     const { key } = asked
     const { life, witness } = process
     const n = this.#history.truthOf(key)
+    const beganAt = this.#universe.now
     this.#note(witness.name, 'loads', JSON.stringify(key), n)
     const end = this.#guarded(() => this.#history.loading(witness, key, asked.at)) ?? (() => {})
     // What outlasts its limit is given up.
@@ -416,7 +468,69 @@ class World {
       witness.failedAt.set(key, this.#universe.now)
       throw new SourceFailed()
     }
-    return this.#history.make(n, asked)
+    return this.#history.make(n, { asked, beganAt })
+  }
+
+  /** A mutation that depends on what is there. */
+  #decide(process: Process, key: Key): void {
+    if ((this.#setting.get(key) ?? 0) > this.#universe.now) return
+    const { cache, witness } = process
+    const history = this.#history
+    const how = this.#pick(['add', 'touch', 'move', 'increment'])
+    this.#note(witness.name, how, JSON.stringify(key))
+    if (how === 'increment') {
+      this.#increment(process)
+      return
+    }
+    // What is written to a key meanwhile, or may be on its way, would be undone by it rightly.
+    const isBusy = this.#everyone.some(
+      ({ doubted, underway }) => doubted.has(key) || (underway.get(key)?.length ?? 0) > 0,
+    )
+    if (isBusy) return
+    this.#setting.set(key, Number.POSITIVE_INFINITY)
+    const done = (isTaken: boolean): void => {
+      if (how === 'touch')
+        history.touched(key, this.#universe.now + (isTaken ? 0 : 2 * LONGEST_ON_THE_WAY_MS))
+      if (isTaken) this.#setting.delete(key)
+      else this.#setLater(key)
+    }
+    if (how === 'add') {
+      const n = history.truthOf(key)
+      const call = cache.add(key, history.make(n), { tags: this.#tagsOf(key) })
+      this.#settle(process, [history.calledAside(witness, key, n)], call, done)
+    } else if (how === 'touch') {
+      history.touched(key, Number.POSITIVE_INFINITY)
+      this.#settle(process, [history.calledAside(witness, key)], cache.touch(key), done)
+    } else {
+      const there = history.calledAside(witness, key)
+      const back = history.calledAside(witness, key)
+      const ignoreAbsent = (error: { code?: unknown }) => {
+        if (error.code !== 'CACHE_NOT_FOUND') throw error
+        return false
+      }
+      const away = cache.incrVersion(key).catch(ignoreAbsent)
+      this.#settle(process, [there], away)
+      const home = away.then((version) =>
+        version === false ? false : cache.decrVersion(key, 1, { version: 2 }).catch(ignoreAbsent),
+      )
+      this.#settle(process, [back], home, done)
+    }
+  }
+
+  /** Counts; where there is no count, one begins that no other has been near. */
+  #increment({ cache, witness }: Process): void {
+    if (this.#plan.troubles.includes('lossy failover')) return
+    const counts = cache as unknown as Cache<unknown>
+    counts.incr('count').then(
+      (sum) => void this.#guarded(() => this.#history.summed(sum)),
+      (error) => {
+        if (error?.code === 'CACHE_NOT_FOUND') {
+          this.#counts++
+          counts.add('count', this.#counts * 1_000_000).catch(() => {})
+        } else if (error?.code !== 'CACHE_TIER_FAILED')
+          this.#broken ??= new Broken(`C2: an increment in ${witness.name} rejected with ${error}`)
+      },
+    )
   }
 
   #write(process: Process, key: Key): void {
@@ -432,7 +546,9 @@ class World {
     }
     const mutation = this.#history.called(witness, key)
     if (this.#chance(0.5)) {
-      this.#settle(process, [mutation], cache.delete(key))
+      this.#settle(process, [mutation], cache.delete(key), (isTaken) => {
+        if (isTaken) witness.removedAt.set(key, this.#universe.now)
+      })
       return
     }
     this.#setting.set(key, Number.POSITIVE_INFINITY)
@@ -471,10 +587,27 @@ class World {
   ): void {
     process.waiting++
     call.then(
-      () => {
+      (result) => {
         process.waiting--
+        const { witness } = process
+        const op = mutations.length > 1 || mutations[0]?.isOfTag ? undefined : mutations[0]?.key
+        const waiting = witness.waiting.get(op) ?? 0
+        if (waiting > 0) {
+          witness.waiting.set(op, waiting - 1)
+          for (const mutation of mutations) this.#history.queued(mutation)
+          this.#whenDelivered(process, () => then(false))
+          return
+        }
         then(true)
-        for (const mutation of mutations) this.#guarded(() => this.#history.acknowledged(mutation))
+        for (const mutation of mutations) {
+          if (result === false && mutation.isConditional) this.#history.passed(mutation)
+          else this.#guarded(() => this.#history.acknowledged(mutation))
+        }
+        if (this.#isQuiet || !this.#chance(this.#plan.tokenShare)) return
+        const reader = this.#pick(this.#processes)
+        const [first] = mutations
+        if (first !== undefined && reader.life.stoppedUntil <= this.#universe.now)
+          this.#read(reader, first.key, this.#pick(['get', 'getMany']), process)
       },
       (error) => {
         process.waiting--
@@ -484,6 +617,16 @@ class World {
     )
   }
 
+  /** Calls `then` when nothing waits in a process any more, or it has ended. */
+  #whenDelivered(process: Process, then: () => void): void {
+    const again = (): void => {
+      const size = process.cache.health().outbox?.size ?? 0
+      if (process.life.isDead || size === 0) then()
+      else this.#universe.at(this.#universe.now + 500, again)
+    }
+    again()
+  }
+
   // What the server does
 
   #logged(bytes: string): void {
@@ -491,6 +634,14 @@ class World {
     const message = decodeMessage(Buffer.from(bytes, 'latin1'))
     if (by === undefined || message === undefined) return
     this.#lastLogged = message.stamp
+    const { op, keys, stamp } = message
+    this.#note(
+      by.name,
+      'has logged',
+      op,
+      JSON.stringify(keys),
+      `${stamp.partition}/${stamp.epoch}/${stamp.sequence}`,
+    )
     if (message.op === 'clear') {
       for (const witness of this.#everyone) witness.clearedAt = this.#universe.now
       for (const [key, partition] of this.#partitionOfKey)
@@ -511,7 +662,8 @@ class World {
     const key = this.#keyOfStored.get(Buffer.from(name.slice(at + 3), 'latin1').toString())
     if (key === undefined || bytes.length <= STAMP_BYTES) return
     const { value } = decodeEnvelope(codec, Buffer.from(bytes.slice(STAMP_BYTES), 'latin1'))
-    this.#history.stored(key, value as Value)
+    const by = this.#processes.find(({ life }) => life === this.#network.serving)?.witness
+    this.#history.stored(key, value as Value, by, this.#plan.holdOffMs)
   }
 
   // Faults
@@ -659,101 +811,6 @@ class World {
 function causeOf(event: object): string | undefined {
   const error = 'error' in event && event.error instanceof Error ? event.error : undefined
   return error && String(error.cause ?? error.message)
-}
-
-const calm: Omit<Weather, 'latencyMs'> = {
-  requestLost: 0,
-  replyLost: 0,
-  requestLate: 0,
-  messageLost: 0,
-  messageDoubled: 0,
-  messageLate: 0,
-  messageSwapped: 0,
-}
-
-const everyMs = {
-  stop: 15_000,
-  kill: 20_000,
-  hold: 8_000,
-  deaf: 12_000,
-  break: 10_000,
-  outage: 20_000,
-  flush: 20_000,
-  forge: 15_000,
-  evict: 8_000,
-  failover: 25_000,
-  'lossy failover': 15_000,
-}
-type Trouble = keyof typeof everyMs
-
-/** The shape of a run. */
-function planOf(random: () => number) {
-  const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T
-  const isHealthy = random() < 0.08
-  const shape: string[] = []
-  const isOn = (name: string, share = 0.5): boolean => {
-    const on = random() < share && !isHealthy
-    if (on) shape.push(name)
-    return on
-  }
-  const rate = (name: string, share: number): number => (isOn(name) ? share * (0.2 + random()) : 0)
-  const weather = {
-    requestLost: rate('lost requests', 0.02),
-    replyLost: rate('lost replies', 0.02),
-    requestLate: rate('late requests', 0.03),
-    messageLost: rate('lost messages', 0.1),
-    messageDoubled: rate('doubled messages', 0.1),
-    messageLate: rate('late messages', 0.05),
-    messageSwapped: rate('swapped messages', 0.1),
-  }
-  const troubles = (Object.keys(everyMs) as Trouble[]).filter((trouble) =>
-    isOn(trouble, trouble === 'lossy failover' ? 0.25 : 0.5),
-  )
-  const hasTier = random() < 0.85
-  const hasMachines = hasTier && random() < 0.5
-  const masters = random() < 0.3 ? 3 : 1
-  const ttlMs = pick([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 800, 5_000])
-  const isTimed = ttlMs < Number.POSITIVE_INFINITY
-  const lifetimes: Lifetimes = {
-    ttlMs,
-    staleWhileRevalidateMs: isTimed ? pick([0, 0, 1_000]) : 0,
-    staleIfErrorMs: isTimed ? pick([0, 5_000]) : 0,
-    loadTimeoutMs: pick([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 1_000]),
-    failureThrottleMs: pick([0, 1_000]),
-  }
-  const longestLoadMs = pick([50, 2_000, 8_000])
-  if (hasMachines) shape.push('machine tier')
-  if (masters > 1) shape.push('cluster')
-  return {
-    isHealthy,
-    weather,
-    troubles,
-    hasTier,
-    hasMachines,
-    machineFails: pick([0, 0.05]),
-    masters,
-    partitions: pick([3, 4, 6]),
-    logMessages: pick([5, 20, 200]),
-    nodes: 2 + Math.floor(random() ** 2 * 7),
-    keys: NAMES.slice(0, pick([2, 5, 8])),
-    skew: pick([1, 2]),
-    l1Entries: pick([2, 4, 100]),
-    latencyMs: pick([0.3, 1, 5]),
-    thinkMs: pick([50, 150, 400]),
-    writeShare: pick([0.003, 0.01, 0.03, 0.08]),
-    clearShare: pick([0.02, 0.15]),
-    burstShare: pick([0, 0.1, 0.3]),
-    lifetimes,
-    longestLoadMs,
-    loadMs: pick([[5], [5, 50], [5, 500, 3_000]]),
-    loadFails: pick([0, 0, 0.2]),
-    /** Processes save what they have, and those that are begun again take it in. */
-    isWarm: isOn('restores'),
-    auditShare: pick([0, 0.05, 1]),
-    /** Every entry carries a tag of its key then, and a quarter of the mutations go by it. */
-    isTagged: random() < 0.5,
-    shape: `${shape.join(', ') || 'nothing'}; ${hasTier ? 'a tier' : 'a bus alone'}`,
-  }
 }
 
 /**

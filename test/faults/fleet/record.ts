@@ -46,6 +46,7 @@ const lifetimes = {
   staleIfErrorMs: 0,
   loadTimeoutMs: Number.POSITIVE_INFINITY,
   failureThrottleMs: 0,
+  softLoadTimeoutMs: Number.POSITIVE_INFINITY,
 }
 
 /**
@@ -66,7 +67,7 @@ export function checkRecord(
   const values = new Map<string, Value>()
   const asked = new Map<string, Asked>()
   const mutations = new Map<string, Mutation[]>()
-  const loading = new Map<string, { n: number; asked: Asked; end: () => void }>()
+  const loading = new Map<string, { n: number; asked: Asked; beganAt: number; end: () => void }>()
 
   const hear = (by: Witness, line: Line): void => {
     const { key } = line
@@ -89,14 +90,19 @@ export function checkRecord(
         const question = asked.get(name)
         if (question === undefined) throw new Broken(`C9: a load in ${by.name} that nobody asked for`)
         const end = history.loading(by, question.key, question.at)
-        loading.set(String(line.value), { n: history.truthOf(question.key), asked: question, end })
+        loading.set(String(line.value), {
+          n: history.truthOf(question.key),
+          asked: question,
+          beganAt: now,
+          end,
+        })
         return
       }
       case 'loaded': {
         const load = loading.get(String(line.value))
         loading.delete(String(line.value))
         load?.end()
-        if (load !== undefined) values.set(String(line.value), history.make(load.n, load.asked))
+        if (load !== undefined) values.set(String(line.value), history.make(load.n, load))
         return
       }
       case 'mutate': {
