@@ -189,10 +189,10 @@ function script(name: string, body: string): Script {
 export const readScript: Script = {
   name: 'read',
   text: `
-local answer = {redis.call('GET', KEYS[1])}
-for at = 2, #KEYS do
-  answer[2 * at - 2] = redis.call('GET', KEYS[at])
-  answer[2 * at - 1] = redis.call('PTTL', KEYS[at])
+local answer = {}
+for at = 1, #KEYS do
+  answer[2 * at - 1] = redis.call('GET', KEYS[at])
+  answer[2 * at] = redis.call('PTTL', KEYS[at])
 end
 return answer
 `,

@@ -93,6 +93,26 @@ export interface Looked {
   readonly asOf: Stamp
 }
 
+/** Keys of one partition that one call asks for, and their places among all that are asked for. */
+interface Part<T = string> {
+  readonly partition: number
+  readonly members: T[]
+  readonly places: number[]
+}
+
+/** What was found of a `Part`. */
+interface LookedIn {
+  readonly asOf: Stamp
+  readonly entries: readonly (TierEntry | undefined)[]
+}
+
+/** A reader that waits for the call of this turn. */
+interface Asked {
+  readonly keys: readonly string[]
+  readonly resolve: (answers: Looked[]) => void
+  readonly reject: (error: unknown) => void
+}
+
 /** A sweep under way. */
 interface Sweep {
   /** What it is at, to be begun again when it is given up. */
@@ -133,6 +153,8 @@ export class RedisStore {
   #sweeping: Sweep | undefined
   /** Prefixes that wait for the sweep under way. */
   readonly #unswept = new Set<string>()
+  /** Who reads in this turn. */
+  readonly #asked: Asked[] = []
 
   /** @throws TypeError or RangeError naming the option. */
   constructor(name: string, options: RedisOptions) {
@@ -271,24 +293,65 @@ export class RedisStore {
     return this.isCluster ? all.map((partition) => [partition]) : [all]
   }
 
-  /** Entries and where their partitions stand, in the order of the keys. */
-  async look(keys: readonly string[]): Promise<Looked[]> {
-    const answers: Looked[] = []
-    const calls = this.byPartition(keys, (key) => key).map(async ({ partition, members, places }) => {
-      const { asOf, entries } = await this.#lookIn(partition, members)
-      for (const [turn, place] of places.entries()) answers[place] = { entry: entries[turn], asOf }
+  /**
+   * Entries and where their partitions stand, in the order of the keys. What is asked for in one turn goes in one call, or
+   * in a cluster in one for each partition: each has its share of a write, a read and a script, and those are what a read
+   * costs.
+   */
+  look(keys: readonly string[]): Promise<Looked[]> {
+    return new Promise((resolve, reject) => {
+      this.#asked.push({ keys, resolve, reject })
+      // Whoever else reads in this turn has said so by then.
+      if (this.#asked.length === 1) void Promise.resolve().then(() => this.#answer(this.#asked.splice(0)))
     })
-    await Promise.all(calls)
+  }
+
+  async #answer(asked: readonly Asked[]): Promise<void> {
+    try {
+      const answers = await this.#lookAll(asked.flatMap(({ keys }) => keys))
+      let from = 0
+      for (const { keys, resolve } of asked) {
+        resolve(answers.slice(from, from + keys.length))
+        from += keys.length
+      }
+    } catch (error) {
+      const isOfOne = error instanceof Error && error.message.startsWith('WRONGTYPE')
+      for (const one of asked) {
+        // Somebody else's data under one of the keys fails the call of all, and is no reason for the others.
+        if (isOfOne && asked.length > 1) void this.#answer([one])
+        else one.reject(error)
+      }
+    }
+  }
+
+  async #lookAll(keys: readonly string[]): Promise<Looked[]> {
+    const answers: Looked[] = []
+    const parts = this.byPartition(keys, (key) => key)
+    const calls: Part[][] = []
+    let room = 0
+    for (const part of parts) {
+      if (this.isCluster || room < part.members.length) {
+        calls.push([])
+        room = KEYS_PER_CALL
+      }
+      calls.at(-1)?.push(part)
+      room -= part.members.length
+    }
+    const looked = calls.map(async (call) => {
+      const found = await this.#lookIn(call)
+      for (const [turn, { places }] of call.entries()) {
+        const { asOf, entries } = found[turn] as LookedIn
+        for (const [at, place] of places.entries()) answers[place] = { entry: entries[at], asOf }
+      }
+    })
+    await Promise.all(looked)
     return answers
   }
 
   /** Deals what has a key into calls: one partition each, and not too many keys. */
-  byPartition<T>(
-    all: readonly T[],
-    keyOf: (one: T) => string,
-  ): { partition: number; members: T[]; places: number[] }[] {
-    const open = new Map<number, { partition: number; members: T[]; places: number[] }>()
-    const calls: { partition: number; members: T[]; places: number[] }[] = []
+  byPartition<T>(all: readonly T[], keyOf: (one: T) => string): Part<T>[] {
+    const open = new Map<number, Part<T>>()
+    const calls: Part<T>[] = []
     for (const [place, one] of all.entries()) {
       const partition = this.partitionOf(keyOf(one))
       let call = open.get(partition)
@@ -402,29 +465,33 @@ export class RedisStore {
     ])
   }
 
-  async #lookIn(
-    partition: number,
-    keys: readonly string[],
-  ): Promise<{ asOf: Stamp; entries: (TierEntry | undefined)[] }> {
-    const names = keys.map((key) => entryKey(this.keyspace, partition, key))
+  /** One call for keys of some partitions, which has to be made again where one of them stands before it was seen. */
+  async #lookIn(parts: readonly Part[]): Promise<LookedIn[]> {
+    const names = parts.flatMap(({ partition, members }) => [
+      stateKey(this.keyspace, partition),
+      ...members.map((key) => entryKey(this.keyspace, partition, key)),
+    ])
     for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
-      const seen = this.seen(partition)
-      const reply = (await this.evaluate(
-        readScript,
-        [stateKey(this.keyspace, partition), ...names],
-        [],
-      )) as unknown[]
-      const state = this.#checked(reply[0])
-      const asOf = state && { partition, epoch: state.epoch, sequence: state.sequence }
-      if (state === undefined || asOf === undefined || !isAtOrAfter(asOf, seen)) {
-        await this.#standOf([partition], '', [])
-        continue
-      }
-      this.note(asOf)
-      const entries = keys.map((key, turn) =>
-        parseEntry(key, reply[2 * turn + 1], reply[2 * turn + 2], state),
-      )
-      return { asOf, entries }
+      const seen = parts.map(({ partition }) => this.seen(partition))
+      const reply = (await this.evaluate(readScript, names, [])) as unknown[]
+      const unsettled: number[] = []
+      let at = 0
+      const found = parts.map(({ partition, members }, turn) => {
+        const state = this.#checked(reply[at])
+        const asOf = { partition, epoch: state?.epoch ?? 0, sequence: state?.sequence ?? 0 }
+        const entries: (TierEntry | undefined)[] = []
+        if (state === undefined || !isAtOrAfter(asOf, seen[turn] as Stamp)) unsettled.push(partition)
+        else {
+          this.note(asOf)
+          for (const [place, key] of members.entries()) {
+            entries.push(parseEntry(key, reply[at + 2 * place + 2], reply[at + 2 * place + 3], state))
+          }
+        }
+        at += 2 * members.length + 2
+        return { asOf, entries }
+      })
+      if (unsettled.length === 0) return found
+      await this.#standOf(unsettled, '', [])
     }
     throw new Error(
       'the state of a partition is older than it was seen, again and again; are reads sent to a replica?',
@@ -442,7 +509,8 @@ export class RedisStore {
 
   /** Where a partition stands. */
   async asOf(partition: number): Promise<Stamp> {
-    return (await this.#lookIn(partition, [])).asOf
+    const [found] = await this.#lookIn([{ partition, members: [], places: [] }])
+    return (found as LookedIn).asOf
   }
 
   async #stateOf(partition: number): Promise<PartitionState | undefined> {

@@ -3,7 +3,7 @@
 
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { parseState } from '../../../src/backends/redis-layout.ts'
+import { entryKey, parseState } from '../../../src/backends/redis-layout.ts'
 import { clearScript, sweptScript } from '../../../src/backends/redis-scripts.ts'
 import { RedisStore } from '../../../src/backends/redis-store.ts'
 import { redisTier } from '../../../src/tiers/redis.ts'
@@ -29,6 +29,31 @@ describe.skipIf(!hasRedis())('redis scripts', () => {
   const clear = (store: RedisStore, prefix: string) =>
     store.evaluate(clearScript, store.namesOf([0]), [`${store.partitions}`, '', '128', prefix, '0', '0', ''])
   const stateOf = async () => parseState((await client.getBuffer('{tierwheel:0}:s')) ?? new Uint8Array(0))
+
+  test('what is read in one turn is one call, whatever the partitions', async () => {
+    const store = new RedisStore('test', { client })
+    const tier = redisTier({ client })
+    const keys = Array.from({ length: 64 }, (_, at) => `a:1:${at}`)
+    for (const key of keys) await tier.set({ ...entry(key), key })
+    expect(new Set(keys.map((key) => store.partitionOf(key))).size).toBeGreaterThan(8)
+    const calls = async () => Number(/calls=(\d+)/.exec(commandIn(await client.info('commandstats')))?.[1])
+    const commandIn = (stats: string) =>
+      stats.split('\n').find((line) => line.startsWith('cmdstat_evalsha:')) ?? ''
+    const before = await calls()
+    const answers = await Promise.all(keys.map((key) => tier.get(key)))
+    expect((await calls()) - before).toBe(1)
+    expect(answers.map((answer) => answer && new TextDecoder().decode(answer.bytes))).toEqual(keys)
+  })
+
+  test('data of somebody else under a key fails its own read alone', async () => {
+    const store = new RedisStore('test', { client })
+    const tier = redisTier({ client })
+    await tier.set(entry('1'))
+    await client.hset(entryKey('tierwheel', store.partitionOf('a:1:other'), 'a:1:other'), 'field', 'value')
+    const [good, wrong] = await Promise.allSettled([tier.get('a:1:b'), tier.get('a:1:other')])
+    expect(good).toMatchObject({ status: 'fulfilled', value: { bytes: entry('1').bytes } })
+    expect(wrong).toMatchObject({ status: 'rejected', reason: { code: 'CACHE_TIER_FAILED' } })
+  })
 
   test('an entry of an older epoch is there for no operation', async () => {
     const tier = redisTier({ client })
