@@ -689,7 +689,8 @@ class World {
     const server = this.#pick(network.servers)
     switch (trouble) {
       case 'stop': {
-        life.stoppedUntil = universe.now + this.#random() ** 2 * 10_000
+        // Never earlier than it was to go on: what waits for that would then come after what is younger.
+        life.stoppedUntil = Math.max(life.stoppedUntil, universe.now + this.#random() ** 2 * 10_000)
         universe.at(life.stoppedUntil, () => {
           witness.stoppedAt = universe.now
         })
