@@ -111,6 +111,8 @@ export class Searches {
     const { key, stored } = search.subject
     if (
       this.#life.isClosed ||
+      // It would find what was there before the mutation, and pass for newer than that.
+      this.#ongoing.marks.pendingOn([stored]) !== undefined ||
       this.#ongoing.searches.has(stored) ||
       this.#ongoing.failures.get(stored) !== undefined
     )

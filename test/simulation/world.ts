@@ -305,6 +305,8 @@ class World {
     cache.on('bus.connected', overtakenAll)
     cache.on('bus.gap', overtakenAll)
     cache.on('entry.invalidated', ({ key }) => witness.overtakenAt.set(key, universe.now))
+    // By its limit as well, of which the loader knows nothing.
+    cache.on('load.failed', ({ key }) => witness.failedAt.set(key, universe.now))
     line.onHeard = (bytes) => {
       // A clear of another process, or a deletion of tags.
       if (bytes[0] === 1 && (bytes[1] === 3 || bytes[1] === 6)) overtakenAll()
