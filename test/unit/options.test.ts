@@ -20,6 +20,7 @@ describe('options of a call', () => {
       lifetime: { ttlMs: 120_000, staleWhileRevalidateMs: 0, staleIfErrorMs: 3_600_000 },
       staleWhileRevalidateMs: 0,
       staleIfErrorMs: 3_600_000,
+      loadLeaseMs: 0,
       loadTimeoutMs: 500,
       softLoadTimeoutMs: Number.POSITIVE_INFINITY,
       failureThrottleMs: 1_000,
