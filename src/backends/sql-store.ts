@@ -240,13 +240,10 @@ export class SqlStore {
    */
   async lock(query: SqlQuery, partition: number, lock: 'forShare' | 'forUpdate'): Promise<Stamp> {
     const { rows } = await query(
-      `SELECT epoch, sequence FROM ${this.tables.partitions} WHERE part = ? ${this.dialect[lock]}`,
+      `SELECT part, epoch, sequence FROM ${this.tables.partitions} WHERE part = ? ${this.dialect[lock]}`,
       [partition],
     )
-    const [stamp] = this.#stampsOf(
-      rows.map((row) => ({ ...row, part: partition })),
-      [this.seen(partition)],
-    )
+    const [stamp] = this.#stampsOf(rows, [this.seen(partition)])
     return stamp as Stamp
   }
 
