@@ -4,14 +4,14 @@
 import { beforeAll, expect, test } from 'vitest'
 import { simulate, warmUp } from './world.ts'
 
-const { SEED, SEEDS = '300', FROM = '1', TRACE } = process.env
+const { SEED, SEEDS, FROM = '1', TRACE } = process.env
 const tell = TRACE === undefined ? undefined : (line: string) => console.log(line)
 /** Beyond the first, those that found something; they go on doing so for as long as no run is drawn otherwise. */
 const FOUND = [
   1140, // C1: a refresh began while a mutation was on its way, found what was there before it, and was joined after it.
 ]
-const counted = Array.from({ length: Number(SEEDS) }, (_, at) => Number(FROM) + at)
-const seeds = SEED !== undefined ? [Number(SEED)] : SEEDS === '300' ? [...counted, ...FOUND] : counted
+const counted = Array.from({ length: Number(SEEDS ?? 300) }, (_, at) => Number(FROM) + at)
+const seeds = SEED !== undefined ? [Number(SEED)] : SEEDS === undefined ? [...counted, ...FOUND] : counted
 /** What is found after so many is more of the same. */
 const MOST_FOUND = 5
 
