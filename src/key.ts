@@ -140,7 +140,7 @@ export function l1KeyOfStored(own: KeyScope, stored: string): Key {
 
 /**
  * A stored key without its version: what its partition is computed from, so that all versions of a key
- * live in one partition.
+ * live in one partition, and what a codec may tie an entry's bytes to.
  */
 export function partitionTextOf(stored: string): string {
   let versionAt = stored.indexOf(':') + 1

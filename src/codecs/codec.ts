@@ -24,18 +24,21 @@ export interface Codec {
   /**
    * The bytes of `value`.
    *
+   * @param name - Which entry they are for: its stored key without the version, since `incrVersion` puts the bytes under
+   *   another one as they are. A codec may tie them to it. Left out where they are nobody else's, as in a first level.
    * @throws CacheError `CACHE_ENCODE_FAILED` when the value has no form here (a function, a symbol, a
    *   cycle), naming the place inside the value.
    */
-  encode(value: unknown): Uint8Array
+  encode(value: unknown, name?: string): Uint8Array
 
   /**
    * The value in `bytes`, which were checked against damage before.
    *
+   * @param name - The entry under which they were found, as for `encode`.
    * @throws CacheError `CACHE_DECODE_FAILED` when they are not of this codec. Never runs anything that
    *   the bytes name, and never assigns a `__proto__`.
    */
-  decode(bytes: Uint8Array): unknown
+  decode(bytes: Uint8Array, name?: string): unknown
 }
 
 /**

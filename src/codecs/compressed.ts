@@ -98,8 +98,8 @@ export function compressedCodec(codec: Codec, options: CompressedCodecOptions = 
     isSecret: codec.isSecret === true,
     name: 'compressed',
 
-    encode(value: unknown): Uint8Array {
-      const bytes = codec.encode(value)
+    encode(value: unknown, name?: string): Uint8Array {
+      const bytes = codec.encode(value, name)
       if (bytes.length >= thresholdBytes && bytes.length <= maxBytes) {
         const small = algorithm.compress(bytes, level)
         if (small.length + LENGTH_BYTES < bytes.length) {
@@ -118,18 +118,18 @@ export function compressedCodec(codec: Codec, options: CompressedCodecOptions = 
       return whole
     },
 
-    decode(bytes: Uint8Array): unknown {
+    decode(bytes: Uint8Array, name?: string): unknown {
       const [inner, number] = bytes
       if (inner === undefined || number === undefined) throw refusal(bytes, 'they are cut')
       if (inner !== codec.id) throw refusal(bytes, `codec ${inner} is inside, and not ${codec.id}`)
-      if (number === NONE) return codec.decode(bytes.subarray(HEAD_BYTES))
+      if (number === NONE) return codec.decode(bytes.subarray(HEAD_BYTES), name)
       const written = algorithms.find((one) => one.number === number)
       if (written === undefined)
         throw refusal(bytes, `they are compressed by algorithm ${number}, which is not known here`)
       if (bytes.length < HEAD_BYTES + LENGTH_BYTES) throw refusal(bytes, 'they are cut')
       const length = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(HEAD_BYTES, true)
       if (length > maxBytes) throw refusal(bytes, `they stand for ${length} bytes, more than ${maxBytes}`)
-      return codec.decode(expand(written, bytes, length))
+      return codec.decode(expand(written, bytes, length), name)
     },
   }
 }

@@ -1,13 +1,15 @@
 // A codec around another one that encrypts, and refuses what anyone without a key has written or changed.
 //
 //    at  bytes  field
-//     0      1  format       1
+//     0      1  format       2
 //     1      1  id of the codec inside
 //     2      1  length n of the key's id
 //     3      n  the key's id, ASCII
 //            24 nonce, random
 //               ciphertext
-//            16 tag; it covers everything in front of it
+//            16 tag; it covers everything in front of it, and the name of the entry
+//
+// Format 1 did without the name. Its bytes are misses: to believe them would be to believe whoever puts one back.
 //
 // The cipher is in xaes.ts.
 //
@@ -37,14 +39,14 @@ export interface EncryptedCodecOptions {
   keys: readonly EncryptionKey[]
 }
 
-const FORMAT = 1
+const FORMAT = 2
 
 /**
  * A codec whose bytes nobody can read or make without a key.
  *
  * What is not hidden: how long a value is (so compress with care what a stranger can put beside a secret), which entry
- * it is, and when it changes. What is not prevented: who can write to the backend can put an entry's older bytes, or
- * another entry's, in its place.
+ * it is, and when it changes. What is not prevented: who can write to the backend can put an entry's older bytes in its
+ * place, or those of another version of its key. Bytes of another entry are refused.
  *
  * @param codec - What turns values into bytes. Compression belongs inside: encrypted bytes do not get smaller.
  * @throws TypeError or RangeError naming the option. No message holds a key.
@@ -61,11 +63,11 @@ export function encryptedCodec(codec: Codec, options: EncryptedCodecOptions): Co
     isSecret: true,
     name: 'encrypted',
 
-    encode(value: unknown): Uint8Array {
-      return first.seal(codec.id, codec.encode(value))
+    encode(value: unknown, name = ''): Uint8Array {
+      return first.seal(codec.id, codec.encode(value, name), name)
     },
 
-    decode(bytes: Uint8Array): unknown {
+    decode(bytes: Uint8Array, name = ''): unknown {
       const [format, inner, length = 0] = bytes
       const from = 3 + length
       if (format !== FORMAT || inner === undefined || bytes.length < from + NONCE_BYTES + TAG_BYTES)
@@ -74,7 +76,7 @@ export function encryptedCodec(codec: Codec, options: EncryptedCodecOptions): Co
       const id = new TextDecoder('latin1').decode(bytes.subarray(3, from))
       const sealer = keys.get(id)
       if (sealer === undefined) throw refusal(bytes, 'no key with the id that they name is known here')
-      return codec.decode(sealer.open(bytes, from))
+      return codec.decode(sealer.open(bytes, from, name), name)
     },
   }
 }
@@ -89,22 +91,28 @@ class Sealer {
     this.#head = Uint8Array.of(FORMAT, 0, id.length, ...new TextEncoder().encode(id))
   }
 
-  seal(inner: number, plain: Uint8Array): Uint8Array {
+  seal(inner: number, plain: Uint8Array, name: string): Uint8Array {
     const from = this.#head.length
     const bytes = new Uint8Array(from + NONCE_BYTES + plain.length + TAG_BYTES)
     bytes.set(this.#head)
     bytes[1] = inner
     const nonce = randomFillSync(bytes.subarray(from, from + NONCE_BYTES))
-    bytes.set(this.#cipher.seal(nonce, plain, bytes.subarray(0, from)), from + NONCE_BYTES)
+    bytes.set(this.#cipher.seal(nonce, plain, covered(bytes, from, name)), from + NONCE_BYTES)
     return bytes
   }
 
-  open(bytes: Uint8Array, from: number): Uint8Array {
+  open(bytes: Uint8Array, from: number, name: string): Uint8Array {
     const nonce = bytes.subarray(from, from + NONCE_BYTES)
-    const plain = this.#cipher.open(nonce, bytes.subarray(from + NONCE_BYTES), bytes.subarray(0, from))
-    if (plain === undefined) throw refusal(bytes, 'they were changed, or made with another key of that id')
+    const plain = this.#cipher.open(nonce, bytes.subarray(from + NONCE_BYTES), covered(bytes, from, name))
+    if (plain === undefined)
+      throw refusal(bytes, 'they were changed, or made for another entry or with another key of that id')
     return plain
   }
+}
+
+/** What the tag covers apart from the value: the head, whose length stands in it, and the name behind it. */
+function covered(bytes: Uint8Array, from: number, name: string): Uint8Array {
+  return Buffer.concat([bytes.subarray(0, from), Buffer.from(name)])
 }
 
 function keysOf(given: unknown): ReadonlyMap<string, Sealer> {

@@ -42,14 +42,19 @@ export class Conditions {
 
   /** Stores `value` if there is no fresh entry. With a ttl of 0 nothing is stored, and the answer is the same. */
   add(
-    { key, stored }: Subject,
+    subject: Subject,
     value: unknown,
     lifetime: Lifetime,
     tagged: Tagged | undefined,
     commit: Commit,
   ): Promise<Decided<boolean>> {
     const remainingMs = lifetime.ttlMs === 0 ? 0 : lifetime.ttlMs + staleMsOf(lifetime)
-    const write = { key: stored, bytes: encodeEntry(this.#codec, key, value, lifetime, tagged), remainingMs }
+    const { key, stored } = subject
+    const write = {
+      key: stored,
+      bytes: encodeEntry(this.#codec, subject, value, lifetime, tagged),
+      remainingMs,
+    }
     return untilDecided(key, async () => {
       const added: Mutation = { op: 'add', ...write }
       const outcome = await commit(added)
@@ -78,7 +83,7 @@ export class Conditions {
           : {
               op: 'swap',
               key: stored,
-              bytes: encodeEnvelope(this.#codec, found.value, staleMs, found.tagged),
+              bytes: encodeEnvelope(this.#codec, stored, found.value, staleMs, found.tagged),
               remainingMs,
               expected: found.bytes,
             }
@@ -97,7 +102,7 @@ export class Conditions {
       if (found === undefined) throw notFound(key)
       const sum = sumOf(key, found.value, delta)
       if (!isStoredInteger(found.bytes)) {
-        const bytes = encodeEnvelope(this.#codec, sum, found.staleMs, found.tagged)
+        const bytes = encodeEnvelope(this.#codec, stored, sum, found.staleMs, found.tagged)
         const { bytes: expected, usableMs: remainingMs } = found
         const mutation: Mutation = { op: 'swap', key: stored, bytes, remainingMs, expected }
         return decidedBy(mutation, sum, await commit(mutation))

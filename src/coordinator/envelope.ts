@@ -25,7 +25,7 @@ import { crc32c } from '../checksum.ts'
 import type { Codec } from '../codecs/codec.ts'
 import { type Lifetime, staleMsOf } from '../entry.ts'
 import { CacheError } from '../errors.ts'
-import type { Key } from '../key.ts'
+import { type Key, partitionTextOf } from '../key.ts'
 import type { Tagged } from './tags.ts'
 
 const PLAIN_FORMAT = 1
@@ -53,13 +53,20 @@ export interface Opened {
 /**
  * The stored form of `value`.
  *
+ * @param stored - The stored key that it goes under.
  * @throws What the codec throws for a value that has no bytes.
  */
-export function encodeEnvelope(codec: Codec, value: unknown, staleMs: number, tagged?: Tagged): Uint8Array {
+export function encodeEnvelope(
+  codec: Codec,
+  stored: string,
+  value: unknown,
+  staleMs: number,
+  tagged?: Tagged,
+): Uint8Array {
   if (tagged !== undefined && tagged.tags.length > 0)
-    return withTags(codec.id, codec.encode(value), staleMs, tagged)
+    return withTags(codec.id, codec.encode(value, partitionTextOf(stored)), staleMs, tagged)
   const isInteger = isPlainInteger(codec, value)
-  const payload = isInteger ? asciiOf(String(value)) : codec.encode(value)
+  const payload = isInteger ? asciiOf(String(value)) : codec.encode(value, partitionTextOf(stored))
   const bytes = new Uint8Array(HEADER_BYTES + payload.length)
   const view = new DataView(bytes.buffer)
   bytes[0] = PLAIN_FORMAT
@@ -77,13 +84,13 @@ export function encodeEnvelope(codec: Codec, value: unknown, staleMs: number, ta
  */
 export function encodeEntry(
   codec: Codec,
-  key: Key,
+  { key, stored }: { readonly key: Key; readonly stored: string },
   value: unknown,
   lifetime: Lifetime,
   tagged?: Tagged,
 ): Uint8Array {
   try {
-    return encodeEnvelope(codec, value, staleMsOf(lifetime), tagged)
+    return encodeEnvelope(codec, stored, value, staleMsOf(lifetime), tagged)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new CacheError('CACHE_ENCODE_FAILED', `value of ${JSON.stringify(key)}: ${reason}`, { key, cause })
@@ -91,12 +98,12 @@ export function encodeEntry(
 }
 
 /**
- * The entry in `bytes`.
+ * The entry in `bytes`, which were found under a stored key.
  *
  * @throws CacheError `CACHE_DECODE_FAILED`, and nothing else, when they are not a whole entry of this
  *   format and codec.
  */
-export function decodeEnvelope(codec: Codec, bytes: Uint8Array): Opened {
+export function decodeEnvelope(codec: Codec, stored: string, bytes: Uint8Array): Opened {
   if (bytes.length < HEADER_BYTES) throw undecodable(`${bytes.length} bytes are too few for an entry`)
   const isTagged = bytes[0] === TAGGED_FORMAT
   if (bytes[0] !== PLAIN_FORMAT && !isTagged)
@@ -114,7 +121,7 @@ export function decodeEnvelope(codec: Codec, bytes: Uint8Array): Opened {
     throw undecodable(`codec ${bytes[1]} wrote it, and this cache reads ${codec.id} (${codec.name})`)
   try {
     const tagged = isTagged ? taggedIn(bytes, view) : undefined
-    return { value: codec.decode(bytes.subarray(payloadAt)), staleMs, tagged }
+    return { value: codec.decode(bytes.subarray(payloadAt), partitionTextOf(stored)), staleMs, tagged }
   } catch (cause) {
     if (cause instanceof CacheError && cause.code === 'CACHE_DECODE_FAILED') throw cause
     throw undecodable(`codec ${codec.name} failed`, cause)

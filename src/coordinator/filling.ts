@@ -430,7 +430,7 @@ export class Filling {
     const isForTiers = skip !== 'tiers'
     if (isForTiers && this.#stack.levels.length > 0) {
       try {
-        bytes = encodeEntry(this.#codec, subject.key, value, lifetime, tagged)
+        bytes = encodeEntry(this.#codec, subject, value, lifetime, tagged)
       } catch (error) {
         if (this.#events.hears('entry.unencodable')) {
           this.#events.tell('entry.unencodable', { key: subject.key, error })

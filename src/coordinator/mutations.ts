@@ -120,7 +120,7 @@ export class Mutations {
     const mutationAt = (since: Stamp | undefined): KeyFollowing => {
       const isKept = this.#stack.levels.length > 0
       const bytes = isKept
-        ? encodeEntry(this.#codec, key, value, lifetime, taggedAt(since))
+        ? encodeEntry(this.#codec, subject, value, lifetime, taggedAt(since))
         : new Uint8Array(0)
       return { op: 'set', key: subject.stored, bytes, remainingMs }
     }

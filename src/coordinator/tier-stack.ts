@@ -374,7 +374,7 @@ export class TierStack {
     if (entry === undefined) return undefined
     if (this.#isCopy(depth) && !this.#invalidations.allows(stored, entry.stamp)) return undefined
     try {
-      const { value, staleMs, tagged } = decodeEnvelope(this.#codec, entry.bytes)
+      const { value, staleMs, tagged } = decodeEnvelope(this.#codec, stored, entry.bytes)
       const { freshMs, usableMs } = remainingTimes(entry.remainingMs, staleMs)
       return {
         value,

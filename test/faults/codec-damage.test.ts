@@ -30,11 +30,11 @@ const value = {
 test.each(codecs)(
   '$name: every byte changed, cut and doubled is refused, and never a wrong value',
   (codec) => {
-    const whole = encodeEnvelope(codec, value, 0)
-    expect(decodeEnvelope(codec, whole)).toEqual({ value, staleMs: 0 })
+    const whole = encodeEnvelope(codec, 'a:1:b', value, 0)
+    expect(decodeEnvelope(codec, 'a:1:b', whole)).toEqual({ value, staleMs: 0 })
     let tried = 0
     for (const [what, bytes] of damaged(whole)) {
-      const decode = (): unknown => decodeEnvelope(codec, bytes)
+      const decode = (): unknown => decodeEnvelope(codec, 'a:1:b', bytes)
       expect(decode, what).toThrow(expect.objectContaining({ code: 'CACHE_DECODE_FAILED' }))
       tried++
     }

@@ -661,9 +661,10 @@ class World {
   #stored(name: string, bytes: string): void {
     const at = name.indexOf(':e:')
     if (at < 0) return
-    const key = this.#keyOfStored.get(Buffer.from(name.slice(at + 3), 'latin1').toString())
+    const stored = Buffer.from(name.slice(at + 3), 'latin1').toString()
+    const key = this.#keyOfStored.get(stored)
     if (key === undefined || bytes.length <= STAMP_BYTES) return
-    const { value } = decodeEnvelope(codec, Buffer.from(bytes.slice(STAMP_BYTES), 'latin1'))
+    const { value } = decodeEnvelope(codec, stored, Buffer.from(bytes.slice(STAMP_BYTES), 'latin1'))
     const by = this.#processes.find(({ life }) => life === this.#network.serving)?.witness
     this.#history.stored(key, value as Value, by, this.#plan.holdOffMs)
   }

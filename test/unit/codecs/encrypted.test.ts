@@ -1,8 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import type { Codec } from '../../../src/codecs/codec.ts'
+import { compressedCodec } from '../../../src/codecs/compressed.ts'
 import { type EncryptionKey, encryptedCodec } from '../../../src/codecs/encrypted.ts'
 import { jsonCodec } from '../../../src/codecs/json.ts'
+import { XaesGcm } from '../../../src/codecs/xaes.ts'
+import { createCache } from '../../../src/create-cache.ts'
 import { same } from '../../../src/testing/expect.ts'
+import { memoryTier } from '../../../src/tiers/memory.ts'
 import { damaged } from '../../support/damage.ts'
 
 const keyOf = (id: string, fill: number): EncryptionKey => ({ id, key: new Uint8Array(32).fill(fill) })
@@ -53,6 +57,43 @@ describe('encrypted', () => {
       'they were changed',
     )
     expect(() => encryptedCodec(raw, { keys: [old] }).decode(bytes)).toThrow('codec 1 is inside, and not 200')
+  })
+
+  test('bytes of another entry are refused, under compression as well', () => {
+    const inner = encryptedCodec(jsonCodec(), { keys: [old] })
+    for (const codec of [inner, compressedCodec(inner), encryptedCodec(inner, { keys: [next] })]) {
+      const bytes = codec.encode('of a', 'app::a')
+      same(codec.decode(bytes, 'app::a'), 'of a')
+      for (const name of ['app::b', 'app::', 'app::a ', '', undefined]) {
+        expect(() => codec.decode(bytes, name), `${codec.name}, ${name}`).toThrow('made for another entry')
+      }
+      expect(() => codec.decode(codec.encode('of nobody'), 'app::a')).toThrow('made for another entry')
+    }
+  })
+
+  test('the format that did not say which entry it is for is refused', () => {
+    const head = Uint8Array.of(1, raw.id, 1, 0x61)
+    const nonce = new Uint8Array(24).fill(3)
+    const sealed = new XaesGcm(keyOf('a', 1).key).seal(nonce, bytesOf('value'), head)
+    const codec = encryptedCodec(raw, { keys: [keyOf('a', 1)] })
+    for (const name of ['app::a', undefined]) {
+      expect(() => codec.decode(Buffer.concat([head, nonce, sealed]), name)).toThrow('of no format of it')
+    }
+  })
+
+  test('a value that is put under another key in the tier is a miss there, and a moved one is not', async () => {
+    const tier = memoryTier()
+    const codec = encryptedCodec(jsonCodec(), { keys: [old] })
+    const cache = createCache({ prefix: 'app', l1: false, tiers: [tier], codec, ttl: null })
+    await cache.set('alice', 'of alice')
+    await cache.set('bob', 'of bob')
+    const stored = await tier.get('app:1:alice')
+    await tier.set({ key: 'app:1:bob', bytes: stored?.bytes as Uint8Array, remainingMs: 60_000 })
+    expect(await cache.get('alice')).toBe('of alice')
+    expect(await cache.get('bob')).toBe(undefined)
+    await cache.incrVersion('alice')
+    expect(await cache.get('alice', { version: 2 })).toBe('of alice')
+    await cache.close()
   })
 
   test('no changed, cut or doubled byte is taken for a value, without a checksum', () => {

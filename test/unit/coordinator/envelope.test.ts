@@ -10,73 +10,74 @@ const text: Codec = {
   decode: (bytes) => new TextDecoder().decode(bytes),
 }
 
+const KEY = 'app:7:user'
 const tagged = { tags: ['a', 'é'], since: { partition: 0, epoch: 7, sequence: 41 } }
 
 const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ')
 
 describe('the envelope', () => {
   test('format 1 has these bytes, for ever', () => {
-    expect(hex(encodeEnvelope(text, 'value', 1_500))).toBe(
+    expect(hex(encodeEnvelope(text, KEY, 'value', 1_500))).toBe(
       '01 63 00 00 5c 32 46 a8 00 00 00 00 00 70 97 40 76 61 6c 75 65',
     )
   })
 
   test('of an integer has digits that a backend can add to, and a checksum of the header alone', () => {
-    const bytes = encodeEnvelope(text, -42, 0)
+    const bytes = encodeEnvelope(text, KEY, -42, 0)
     expect(hex(bytes)).toBe('01 00 00 00 f5 53 0a 19 00 00 00 00 00 00 00 00 2d 34 32')
     bytes[17] = 0x39
-    expect(decodeEnvelope(text, bytes).value).toBe(-92)
+    expect(decodeEnvelope(text, KEY, bytes).value).toBe(-92)
     for (const value of [0, 7, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]) {
-      expect(decodeEnvelope(text, encodeEnvelope(text, value, 5))).toEqual({
+      expect(decodeEnvelope(text, KEY, encodeEnvelope(text, KEY, value, 5))).toEqual({
         value,
         staleMs: 5,
         tagged: undefined,
       })
     }
     for (const value of [-0, 0.5, 2 ** 53, Number.NaN])
-      expect(encodeEnvelope(text, value, 0)[1]).toBe(text.id)
-    const wrong = encodeEnvelope(text, 12, 0)
+      expect(encodeEnvelope(text, KEY, value, 0)[1]).toBe(text.id)
+    const wrong = encodeEnvelope(text, KEY, 12, 0)
     for (const first of [0x30, 0x2d, 0x20, 0x61]) {
       wrong[16] = first
       if (first === 0x2d) continue
-      expect(() => decodeEnvelope(text, wrong)).toThrow(/its integer is none/)
+      expect(() => decodeEnvelope(text, KEY, wrong)).toThrow(/its integer is none/)
     }
   })
 
   test('of a codec that hides its values has no digits in the clear, and none are believed', () => {
     const secret: Codec = { ...text, isSecret: true }
-    expect(encodeEnvelope(secret, 42, 0)[1]).toBe(text.id)
-    expect(() => decodeEnvelope(secret, encodeEnvelope(text, 42, 0))).toThrow(/codec 0 wrote it/)
+    expect(encodeEnvelope(secret, KEY, 42, 0)[1]).toBe(text.id)
+    expect(() => decodeEnvelope(secret, KEY, encodeEnvelope(text, KEY, 42, 0))).toThrow(/codec 0 wrote it/)
   })
 
   test('format 2 has these bytes, for ever', () => {
-    expect(hex(encodeEnvelope(text, 'value', 1_500, tagged))).toBe(
+    expect(hex(encodeEnvelope(text, KEY, 'value', 1_500, tagged))).toBe(
       '02 63 00 02 76 a7 27 bc 00 00 00 00 00 70 97 40 00 00 00 00 00 00 1c 40 00 00 00 00 00 80 44 40 01 00 61 02 00 c3 a9 76 61 6c 75 65',
     )
     expect(
-      isStoredInteger(encodeEnvelope(text, 7, 0, tagged)),
+      isStoredInteger(encodeEnvelope(text, KEY, 7, 0, tagged)),
       'what carries tags has no digits to add to',
     ).toBe(false)
-    expect(isStoredInteger(encodeEnvelope(text, 7, 0))).toBe(true)
+    expect(isStoredInteger(encodeEnvelope(text, KEY, 7, 0))).toBe(true)
   })
 
   test('gives back the tags, and since when they are known', () => {
-    expect(decodeEnvelope(text, encodeEnvelope(text, 'value', 0, tagged))).toEqual({
+    expect(decodeEnvelope(text, KEY, encodeEnvelope(text, KEY, 'value', 0, tagged))).toEqual({
       value: 'value',
       staleMs: 0,
       tagged,
     })
-    const untagged = encodeEnvelope(text, 'value', 0, { ...tagged, tags: [] })
+    const untagged = encodeEnvelope(text, KEY, 'value', 0, { ...tagged, tags: [] })
     expect(untagged[0], 'without tags nothing is paid').toBe(1)
   })
 
   test('gives back value and stale time', () => {
-    expect(decodeEnvelope(text, encodeEnvelope(text, 'value', 0))).toEqual({
+    expect(decodeEnvelope(text, KEY, encodeEnvelope(text, KEY, 'value', 0))).toEqual({
       value: 'value',
       staleMs: 0,
       tagged: undefined,
     })
-    expect(decodeEnvelope(text, encodeEnvelope(text, '', Number.POSITIVE_INFINITY)).staleMs).toBe(
+    expect(decodeEnvelope(text, KEY, encodeEnvelope(text, KEY, '', Number.POSITIVE_INFINITY)).staleMs).toBe(
       Number.POSITIVE_INFINITY,
     )
   })
@@ -85,7 +86,7 @@ describe('the envelope', () => {
     ['without tags', undefined],
     ['with tags', tagged],
   ])('%s and with any byte changed, cut or doubled is CACHE_DECODE_FAILED and nothing else', (_, tags) => {
-    const whole = encodeEnvelope(text, 'a value of some length', 60_000, tags)
+    const whole = encodeEnvelope(text, KEY, 'a value of some length', 60_000, tags)
     const damaged: Uint8Array[] = []
     for (let at = 0; at < whole.length; at++) {
       for (const flip of [1, 2, 4, 8, 16, 32, 64, 128]) {
@@ -98,7 +99,7 @@ describe('the envelope', () => {
     }
     for (const bytes of damaged) {
       try {
-        decodeEnvelope(text, bytes)
+        decodeEnvelope(text, KEY, bytes)
         expect.fail(`decoded ${hex(bytes)}`)
       } catch (error) {
         expect(error).toBeInstanceOf(CacheError)
@@ -109,7 +110,27 @@ describe('the envelope', () => {
 
   test('of another codec is refused before its bytes are decoded', () => {
     const other: Codec = { ...text, id: 100, decode: () => expect.fail('decoded') as never }
-    expect(() => decodeEnvelope(other, encodeEnvelope(text, 'value', 0))).toThrow(/codec 99 wrote it/)
+    expect(() => decodeEnvelope(other, KEY, encodeEnvelope(text, KEY, 'value', 0))).toThrow(
+      /codec 99 wrote it/,
+    )
+  })
+
+  test('its codec hears which entry it is for, whatever the version of its key', () => {
+    const heard: (string | undefined)[] = []
+    const hearing: Codec = {
+      ...text,
+      encode: (value, name) => {
+        heard.push(name)
+        return text.encode(value)
+      },
+      decode: (bytes, name) => {
+        heard.push(name)
+        return text.decode(bytes)
+      },
+    }
+    decodeEnvelope(hearing, 'app:8:user', encodeEnvelope(hearing, KEY, 'value', 0))
+    decodeEnvelope(hearing, KEY, encodeEnvelope(hearing, 'app:2:user', 'value', 0, tagged))
+    expect(heard).toEqual(['app::user', 'app::user', 'app::user', 'app::user'])
   })
 
   test('whose codec fails is CACHE_DECODE_FAILED with the cause', () => {
@@ -120,7 +141,7 @@ describe('the envelope', () => {
         throw cause
       },
     }
-    expect(() => decodeEnvelope(broken, encodeEnvelope(text, 'value', 0))).toThrow(
+    expect(() => decodeEnvelope(broken, KEY, encodeEnvelope(text, KEY, 'value', 0))).toThrow(
       expect.objectContaining({ code: 'CACHE_DECODE_FAILED', cause }),
     )
   })
