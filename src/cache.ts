@@ -61,6 +61,18 @@ export interface ReadOptions extends KeyOptions {
   atLeast?: string
 }
 
+/** What `clear` may say. */
+export interface ClearOptions {
+  /**
+   * Whether every entry goes that the tiers hold, whatever cache stored it: all prefixes and namespaces of the Redis or
+   * Memcached keyspace, of the directory, of the table. What others keep beside them, as under another keyspace, stays.
+   * Locks and load leases are kept there too: a holder is told when it next renews.
+   *
+   * @defaultValue `false`: this cache's prefix, or this namespace
+   */
+  all?: boolean
+}
+
 /** An entry, as `getEntry` finds it. */
 export interface CacheEntry<V> {
   readonly value: V
@@ -180,6 +192,8 @@ export interface CacheParts {
 }
 
 const MUTATIONS_AT_ONCE = 64
+/** What every stored key begins with. */
+const EVERY_PREFIX = ''
 const namespaceOptionNames = [...lifetimeOptionNames, 'version']
 
 /**
@@ -547,12 +561,12 @@ export class Cache<V = unknown> {
 
   /**
    * Removes every entry with this cache's prefix, in all versions, from every level; other prefixes on the same
-   * backend stay.
+   * backend stay. With `all` they go as well, and locks are lost.
    *
    * @throws CacheError `CACHE_TIER_FAILED` when the authority did not take it; L1 is empty all the same.
    */
-  async clear(): Promise<void> {
-    return this.#coordinator.clearing.clear(this.#scope.prefix)
+  async clear(options: ClearOptions = {}): Promise<void> {
+    return this.#coordinator.clearing.clear(takesAll(options) ? EVERY_PREFIX : this.#scope.prefix)
   }
 
   /**
@@ -580,7 +594,7 @@ export class Cache<V = unknown> {
 
   /**
    * Takes a lock that one holder in all processes has at a time, or without tiers in this one. It is renewed until it is
-   * released. A namespace has locks of its own, and no `clear` releases one.
+   * released. A namespace has locks of its own, and no `clear` releases one but that of `all`.
    *
    * @param name - Any text; with the prefix at most 512 bytes of UTF-8. No key of the cache is meant.
    * @returns `undefined` when somebody else held it for as long as this call was to wait.
@@ -738,6 +752,14 @@ async function inPortions<E, R>(
     }
   }
   return { results, failed }
+}
+
+/** Whether a clear is of everything. */
+function takesAll(options: ClearOptions): boolean {
+  checkNames(options, ['all'], 'clear')
+  const { all = false } = options
+  if (typeof all !== 'boolean') throw new TypeError(`all: ${describe(all)} is neither true nor false`)
+  return all
 }
 
 function checkDelta(delta: unknown): asserts delta is number {

@@ -7,6 +7,7 @@ export type {
   CacheEntry,
   CacheHealth,
   CacheStats,
+  ClearOptions,
   KeyOptions,
   L1View,
   NamespaceOptions,

@@ -5,7 +5,7 @@
 // It is done when the change failed, too: a connection that broke during a commit leaves open whether it took place. An
 // invalidation too many costs a load.
 
-import type { Cache, KeyOptions } from './cache.ts'
+import type { Cache, ClearOptions, KeyOptions } from './cache.ts'
 import { describe } from './duration.ts'
 import type { Key } from './key.ts'
 
@@ -20,7 +20,7 @@ export interface LaterInvalidations {
   /** As `cache.expireTags`. */
   expireTags(tags: Iterable<string>): void
   /** As `cache.clear`. */
-  clear(): void
+  clear(options?: ClearOptions): void
 }
 
 /** Runs `change`, then what it noted; see `Cache.invalidateAfter`. */
@@ -40,7 +40,7 @@ export async function invalidateAfter<R>(
     expire: (key, options) => note(() => cache.expire(key, options)),
     deleteTags: (tags) => note(() => cache.deleteTags(tags)),
     expireTags: (tags) => note(() => cache.expireTags(tags)),
-    clear: () => note(() => cache.clear()),
+    clear: (options) => note(() => cache.clear(options)),
   }
   const settle = async (): Promise<void> => {
     isOver = true

@@ -38,6 +38,8 @@ export interface ClearingParts {
   readonly isHeard: boolean
 }
 
+/** What every stored key begins with, whatever cache it is of. */
+const EVERY_PREFIX = ''
 /** More tags than this are invalidated in several steps. */
 const TAGS_PER_COMMIT = 64
 
@@ -57,6 +59,8 @@ export class Clearing {
   readonly #scope: KeyScope
   readonly #isOrdered: boolean
   readonly #isHeard: boolean
+  /** A clear of all prefixes waits for the authority. */
+  #owesEverything = false
 
   constructor(parts: ClearingParts) {
     this.#copies = parts.copies
@@ -99,14 +103,16 @@ export class Clearing {
   }
 
   /**
-   * Removes every entry of this cache, or of one of its namespaces, in all versions.
+   * Removes every entry of this cache, of one of its namespaces, or of everybody, in all versions.
    *
-   * @param prefix - What their stored keys begin with.
+   * @param asked - What their stored keys begin with; `''` for everybody's.
    * @param isRetry - Says again what was called before the mutations that wait.
    */
-  async clear(prefix: string, isRetry = false): Promise<void> {
+  async clear(asked: string, isRetry = false): Promise<void> {
     this.#life.refuse()
-    const isAll = prefix === this.#scope.prefix
+    const isAll = this.#scope.prefix.startsWith(asked)
+    // A clear of this cache makes up for all that it has in doubt, so what more was asked for is said with it.
+    const prefix = isAll && this.#owesEverything ? EVERY_PREFIX : asked
     const turn = this.#ongoing.marks.clear(prefix)
     const serial = this.#commits.next()
     this.#ongoing.forgetAll(prefix)
@@ -117,6 +123,7 @@ export class Clearing {
       try {
         await turn.ready
         const { stamp } = await this.#commits.commit(mutation, serial)
+        if (prefix === EVERY_PREFIX) this.#owesEverything = false
         // Another process may yet copy, into a nearer tier that we share, what it loaded before.
         for (const stand of await this.#stack.standsForCopies()) {
           if (isAll) this.#copies.suspect(stand)
@@ -137,6 +144,7 @@ export class Clearing {
         if (!isRetry) this.#outbox?.clear(prefix)
         await this.#stack.follow(mutation, undefined)
         if (isRetry || !this.#backlog.takes(error, 'clear', undefined)) throw error
+        if (prefix === EVERY_PREFIX) this.#owesEverything = true
       } finally {
         turn.end()
       }

@@ -4,7 +4,7 @@
 // A lease is an entry of its own with the holder's token as its bytes: taken by `add`, prolonged and given back by
 // `swap` against those bytes, so that nobody touches a lease that is not theirs any more. A holder that dies gives it
 // back by its end. Its stored key begins with a `%` that no prefix of a cache begins with, so no cache has it, in L1 or
-// anywhere, and no `clear` removes it. Those who wait are rung by the bus when it is given back.
+// anywhere, and no `clear` but that of all prefixes removes it. Those who wait are rung by the bus when it is given back.
 //
 // A stop of the holder that is longer than the lease leaves two who believe they hold it. That is why a lock has a
 // fencing number, the place of its `add` in the order: it grows from holder to holder. A load needs none, as what it

@@ -117,7 +117,7 @@ export function configureCaches(
       settings: own,
       keyFunction,
       clearStore: async () => {
-        for (const each of store.caches.values()) await each.cache.clear()
+        for (const each of store.caches.values()) await each.cache.clear({ all: true })
       },
       warn: options.onWarning ?? ((warning) => process.emitWarning(warning)),
     })

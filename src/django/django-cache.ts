@@ -237,8 +237,8 @@ export class DjangoCache {
   }
 
   /**
-   * Removes what is stored under the alias's KEY_PREFIX, in all versions. With `all` whatever the store holds for any
-   * alias that is configured here, as Django's `clear` does.
+   * Removes what is stored under the alias's KEY_PREFIX, in all versions. With `all` whatever the store holds, for any
+   * alias here and elsewhere, as Django's `clear` does; on Redis and Memcached whatever its keyspace holds.
    */
   async clear(options?: { readonly all?: boolean }): Promise<void> {
     if (options?.all === true) await this.#parts.clearStore()

@@ -41,8 +41,11 @@ class Bench {
   /** A cache as a process of its own has it, listening. */
   async cache(
     library: Library,
-    subscriberPort: number = this.server.port,
-    durability: 'server' | 'replica' = 'server',
+    {
+      subscriberPort = this.server.port,
+      durability = 'server',
+      prefix = '',
+    }: { subscriberPort?: number; durability?: 'server' | 'replica'; prefix?: string } = {},
   ): Promise<Cache<string>> {
     const connections = await library.connect(this.server.port)
     this.after(() => connections.close())
@@ -54,6 +57,7 @@ class Bench {
       tiers: [redisTier({ client, durability })],
       bus: redisBus({ client, subscriber: await listening.subscriber() }),
       lease: LEASE_MS,
+      prefix,
       // Longer than a replica is waited for.
       tierTimeout: durability === 'replica' ? 3_000 : DEADLINE_MS,
       ttl: '10m',
@@ -244,7 +248,7 @@ describe.skipIf(!hasRedis()).each([ioredis, nodeRedis])('redis faults, $name', (
     onBench(async (bench) => {
       const proxy = await TcpProxy.to(bench.server.port)
       const writer = await bench.cache(library)
-      const reader = await bench.cache(library, proxy.port)
+      const reader = await bench.cache(library, { subscriberPort: proxy.port })
       bench.after(() => proxy.close())
       const keys = Array.from({ length: 80 }, (_, at) => `key:${at}`)
       for (const key of keys) await writer.set(key, 'old')
@@ -269,7 +273,7 @@ describe.skipIf(!hasRedis()).each([ioredis, nodeRedis])('redis faults, $name', (
     onBench(async (bench) => {
       const proxy = await TcpProxy.to(bench.server.port)
       const writer = await bench.cache(library)
-      const reader = await bench.cache(library, proxy.port)
+      const reader = await bench.cache(library, { subscriberPort: proxy.port })
       bench.after(() => proxy.close())
       const keys = Array.from({ length: 80 }, (_, at) => `key:${at}`)
       for (const key of keys) await writer.set(key, 'old')
@@ -352,7 +356,7 @@ describe.skipIf(!hasRedis()).each([ioredis, nodeRedis])('redis faults, $name', (
       onBench(async (bench) => {
         const proxy = await TcpProxy.to(bench.server.port)
         const writer = await bench.cache(library)
-        const reader = await bench.cache(library, proxy.port)
+        const reader = await bench.cache(library, { subscriberPort: proxy.port })
         bench.after(() => proxy.close())
         await writer.set('key', 'old')
         expect(await reader.get('key')).toBe('old')
@@ -470,6 +474,43 @@ describe.skipIf(!hasRedis()).each([ioredis, nodeRedis])('redis faults, $name', (
   )
 
   test.concurrent(
+    'a clear of all removes every prefix and nothing of others, without KEYS or FLUSHDB',
+    onBench(async (bench) => {
+      const [shop, blog] = [
+        await bench.cache(library, { prefix: 'shop' }),
+        await bench.cache(library, { prefix: 'blog' }),
+      ]
+      const admin = bench.admin()
+      const elsewhere = await library.connect(bench.server.port)
+      bench.after(() => elsewhere.close())
+      const other = redisTier({ client: elsewhere.client, keyspace: 'other' })
+      await other.set({ key: 'a:1:b', bytes: new Uint8Array(5), remainingMs: 60_000 })
+      await admin.set('not-ours', 'kept')
+      await admin.set('{tierwheel:0}:not-ours', 'kept')
+      const keys = Array.from({ length: 40 }, (_, at) => `key:${at}`)
+      for (const cache of [shop, blog, blog.namespace('inner')])
+        await cache.setMany(keys.map((key) => [key, 'value'] as const))
+      expect(await blog.get('key:1')).toBe('value')
+      const lock = await blog.lock('report', { renew: false })
+      await shop.clear({ all: true })
+      expect((await shop.getMany(keys)).size).toBe(0)
+      await vi.waitFor(async () => expect(await blog.get('key:1')).toBeUndefined())
+      expect((await blog.getMany(keys)).size).toBe(0)
+      expect(await lock?.release()).toBe(false)
+      await vi.waitFor(async () => {
+        const left = await admin.scan(0, 'COUNT', 10_000)
+        expect(left[1].filter((name) => name.includes(':e:') && name.startsWith('{tierwheel:'))).toEqual([])
+      }, 5_000)
+      expect((await other.get('a:1:b'))?.bytes.length).toBe(5)
+      expect(await admin.mget('not-ours', '{tierwheel:0}:not-ours')).toEqual(['kept', 'kept'])
+      const used = await admin.info('commandstats')
+      expect(used).toContain('cmdstat_scan:')
+      for (const word of ['keys', 'flushdb', 'flushall'])
+        expect(used).not.toContain(`cmdstat_${word}:`)
+    }),
+  )
+
+  test.concurrent(
     'a mutation that has to be at a replica rejects without one',
     onBench(async (bench) => {
       const folder = makeFolder()
@@ -486,7 +527,7 @@ describe.skipIf(!hasRedis()).each([ioredis, nodeRedis])('redis faults, $name', (
       await vi.waitFor(async () => expect(await admin.info('replication')).toContain('state=online'), {
         timeout: 10_000,
       })
-      const cache = await bench.cache(library, bench.server.port, 'replica')
+      const cache = await bench.cache(library, { durability: 'replica' })
       await insist(() => cache.set('key', 'at both'))
       replica.pause()
       const refused = await cache.set('key', 'at one').catch((error: unknown) => error)

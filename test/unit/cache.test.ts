@@ -93,6 +93,43 @@ describe.each([...arrangements, ...inNamespaces])('a cache: $name', (arrangement
     expect(await sibling.get('a')).toBe(3)
   })
 
+  test('clear of all removes every prefix, for everybody, and loads from before it are kept nowhere', async () => {
+    const { cache, clock, hub, other } = await opened(arrangement, { prefix: 'shop' })
+    const sibling = arrangement.open(clock, hub, { prefix: 'blog' })
+    await rest()
+    const isShared = arrangement.name.includes('ledger')
+    const hears = arrangement.name.includes('bus') && !arrangement.name.includes('no bus')
+    const all = [cache, other, sibling, sibling.namespace('inner')]
+    for (const each of all) {
+      await each.set('a', 'before')
+      await each.set('a', 'before', { version: 2 })
+    }
+    await rest()
+    const loading = deferred<string>()
+    const call = sibling.getOrSet('b', () => loading.promise)
+    await rest()
+    await cache.clear({ all: true })
+    await rest()
+    loading.resolve('old')
+    expect(await call).toBe('old')
+    for (const [place, each] of all.entries()) {
+      const isGone = place === 0 || hears
+      for (const version of [1, 2]) {
+        const found = await each.get('a', { version })
+        if (isGone) expect(found, `cache ${place}, version ${version}`).toBeUndefined()
+        // Without a bus its first level goes on; what it has below is gone.
+        else expect(found, `cache ${place}, version ${version}`).toBe('before')
+        if (isShared) expect(await each.get('a', { version, skip: 'copies' })).toBeUndefined()
+      }
+    }
+    if (hears || isShared) expect(await sibling.get('b', hears ? {} : { skip: 'copies' })).toBeUndefined()
+    await cache.set('a', 'after')
+    expect(await cache.get('a')).toBe('after')
+    // @ts-expect-error: what only JavaScript can ask
+    await expect(cache.clear({ all: 1 })).rejects.toThrow('all: 1 is neither true nor false')
+    await expect(cache.clear({ every: true } as object)).rejects.toThrow('every')
+  })
+
   test('versions of a key do not see each other', async () => {
     const { cache } = await opened(arrangement)
     await cache.set('a', 'one')

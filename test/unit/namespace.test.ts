@@ -125,7 +125,7 @@ describe('a clear of a namespace that was not taken', () => {
       ledger.commit = (...args) => (isDown ? Promise.reject(new Error('down')) : commit(...args))
     }
     const cache = createCache({ clock, ttl: '1h', tiers: [tier], ...options })
-    return { cache, clock, setDown: (value: boolean) => (isDown = value) }
+    return { cache, clock, hub, setDown: (value: boolean) => (isDown = value) }
   }
 
   test('puts its keys in doubt and no others, and the next read says it again', async () => {
@@ -158,6 +158,27 @@ describe('a clear of a namespace that was not taken', () => {
     expect(cache.health().outbox?.size).toBe(0)
     expect([...(await users.getMany(['kept?', 'a', 'b']))]).toEqual([['b', 3]])
     expect(await carts.get('a')).toBe(2)
+    expect(await cache.close()).toEqual([])
+  })
+
+  test('a clear of all prefixes that waits is one when it is delivered, whatever is cleared meanwhile', async () => {
+    const { cache, clock, hub, setDown } = await failing({ whenDown: 'queue', prefix: 'shop' })
+    const sibling = createCache({ clock, ttl: '1h', tiers: [memoryTier({ hub })], prefix: 'blog', l1: false })
+    for (const early of [true, false]) {
+      await sibling.set('a', 1)
+      setDown(true)
+      await cache.clear({ all: true })
+      expect(await sibling.get('a')).toBe(1)
+      setDown(false)
+      if (early) await cache.clear()
+      else await pass(clock, 5_000)
+      expect(await sibling.get('a'), `cleared early: ${early}`).toBeUndefined()
+      // Once, not whenever this cache is cleared.
+      await sibling.set('a', 2)
+      await cache.clear()
+      await pass(clock, 5_000)
+      expect(await sibling.get('a'), `cleared early: ${early}`).toBe(2)
+    }
     expect(await cache.close()).toEqual([])
   })
 })
