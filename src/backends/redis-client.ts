@@ -6,7 +6,8 @@
 // node-redis to a function per subscription. Both want `Buffer` where bytes go in; plain `Uint8Array` is turned
 // into text by the one and refused by the other.
 //
-// Nothing is set on a client. A subscriber gets listeners, which are taken off again.
+// Nothing is set on a client. A subscriber gets listeners, and has its own resubscribing turned off while the bus has
+// it: both are taken back.
 
 import { describe } from '../duration.ts'
 
@@ -73,10 +74,18 @@ interface Shape {
   disconnect?: (reconnect: boolean) => unknown
   connect?: Call
   status?: unknown
+  isOpen?: unknown
+  isReady?: unknown
   nodes?: (role: string) => unknown[]
   isCluster?: unknown
   masters?: unknown
-  options?: { db?: unknown; database?: unknown; keyPrefix?: unknown; redisOptions?: { keyPrefix?: unknown } }
+  options?: {
+    autoResubscribe?: unknown
+    db?: unknown
+    database?: unknown
+    keyPrefix?: unknown
+    redisOptions?: { keyPrefix?: unknown }
+  }
 }
 
 /** How node-redis is told that strings of a reply (`$` in the protocol) are to be bytes. */
@@ -119,9 +128,10 @@ export function listenTo(subscriber: unknown, hearing: Hearing): Subscription {
   let becomeReady: (() => void) | undefined
   let ready: Promise<void> | undefined
   // ioredis 5 sends SUBSCRIBE as soon as there is a connection. Its own first question to the server then comes too
-  // late, as a connection that listens may not ask, and it gives the connection up.
+  // late, as a connection that listens may not ask, and it gives the connection up. node-redis would keep each SUBSCRIBE
+  // of a long outage.
   const whenReady = async (): Promise<void> => {
-    if (shape.status === undefined || shape.status === 'ready') return
+    if (shape.status === 'ready' || (shape.status === undefined && isReadyOrClosed(shape))) return
     if (shape.status === 'end') throw new Error('the connection has ended')
     ready ??= new Promise((resolve) => {
       becomeReady = resolve
@@ -152,21 +162,33 @@ export function listenTo(subscriber: unknown, hearing: Hearing): Subscription {
   const isIoredis = typeof shape.callBuffer === 'function'
   if (isIoredis) listeners.push(['messageBuffer', (channel: unknown, bytes: unknown) => hear(bytes, channel)])
   for (const [event, listener] of listeners) shape.on(event, listener)
+  const { options } = shape
+  const resubscribes = options?.autoResubscribe
+  // Nobody waits for what ioredis subscribes by itself: when the connection breaks again meanwhile, that is an unhandled
+  // rejection, which ends the process.
+  if (isIoredis && options !== undefined) options.autoResubscribe = false
   return {
     subscribe: async (channels) => {
-      if (!isIoredis) return await shape.subscribe([...channels], hear, true)
       await whenReady()
+      if (!isIoredis) return await shape.subscribe([...channels], hear, true)
       return await shape.subscribe(...channels)
     },
     renew: () => {
-      if (isIoredis) shape.disconnect?.(true)
+      // One that is being made has limits of its own.
+      if (isIoredis && shape.status === 'ready') shape.disconnect?.(true)
     },
     close: (channels) => {
+      if (isIoredis && options !== undefined) options.autoResubscribe = resubscribes
       for (const [event, listener] of listeners) shape.off(event, listener)
       const ended = isIoredis ? shape.unsubscribe(...channels) : shape.unsubscribe([...channels], hear, true)
       ended.catch(() => {})
     },
   }
+}
+
+/** Whether a client of node-redis can send, or says at once that it cannot. */
+function isReadyOrClosed({ isOpen, isReady }: Shape): boolean {
+  return isOpen !== true || isReady !== false
 }
 
 /**

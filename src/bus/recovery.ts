@@ -47,7 +47,12 @@ export class Recovery {
 
   /** Whether the bus works, as far as is known, and nothing is planned to find out. */
   get isIdle(): boolean {
-    return !this.#isDown && !this.#isRunning && this.#retry === undefined
+    return !this.#isDown && this.#isSettled
+  }
+
+  /** Whether nothing is under way, and nothing planned. */
+  get #isSettled(): boolean {
+    return !this.#isRunning && this.#retry === undefined
   }
 
   /** A token has come round. */
@@ -55,12 +60,16 @@ export class Recovery {
     this.#isDown = false
   }
 
-  /** Tells the listener that the bus does not work, once. */
+  /**
+   * Tells the listener that the bus does not work, once, and looks until it does: a connection may be in doubt, and
+   * never be said to be there again, since it was there all the time.
+   */
   fail(error: unknown): void {
     const listener = this.#parts.listener()
     if (this.#isDown || listener === undefined) return
     this.#isDown = true
     listener.onFailure(this.#parts.failureOf(error))
+    if (this.#isSettled) this.#later('the connection was in doubt', FIRST_RETRY_MS)
   }
 
   /** A message was heard. */
@@ -97,6 +106,8 @@ export class Recovery {
 
   /** Finds out at once whether the bus works; tells a gap when it does, and tries again later when not. */
   begin(reason: string): void {
+    // One that is under way because of a failure finds it out as well.
+    if (this.#isDown && this.#isRunning) return
     this.#begin(reason, FIRST_RETRY_MS)
   }
 
@@ -121,6 +132,8 @@ export class Recovery {
       return
     }
     this.#isRunning = true
+    this.#retry?.cancel()
+    this.#retry = undefined
     parts
       .prove((stamps) => {
         this.#isDown = false
@@ -132,7 +145,8 @@ export class Recovery {
       })
       .finally(() => {
         this.#isRunning = false
-        const again = this.#again
+        // It may have failed once more behind the token.
+        const again = this.#again ?? (this.#isDown ? reason : undefined)
         this.#again = undefined
         if (again !== undefined && parts.listener() !== undefined) this.#later(again, retryMs)
       })

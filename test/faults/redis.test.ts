@@ -349,6 +349,49 @@ describe.skipIf(!hasRedis()).each([ioredis, nodeRedis])('redis faults, $name', (
     }),
   )
 
+  test.concurrent(
+    'a subscriber that tells an error, and whose connection stays, is listened to again',
+    onBench(async (bench) => {
+      const connections = await library.connect(bench.server.port)
+      bench.after(() => connections.close())
+      const { client } = connections
+      const subscriber = await connections.subscriber()
+      const cache = createCache<string>({
+        tiers: [redisTier({ client })],
+        bus: redisBus({ client, subscriber }),
+        lease: LEASE_MS,
+        ttl: '10m',
+      })
+      bench.after(() => cache.close())
+      await trusted(cache)
+      const { emit } = subscriber as unknown as { emit(event: string, error: Error): void }
+      emit.call(subscriber, 'error', new Error('a doubt'))
+      expect(cache.health().bus).toMatchObject({ connected: false })
+      await vi.waitFor(() => expect(cache.health().bus).toMatchObject({ connected: true }), 5_000)
+      await trusted(cache)
+    }),
+  )
+
+  if (library === ioredis) {
+    test.concurrent(
+      'what ioredis subscribes by itself is left to the bus, as long as that has it',
+      onBench(async (bench) => {
+        const connections = await library.connect(bench.server.port)
+        bench.after(() => connections.close())
+        const subscriber = await connections.subscriber()
+        const { options } = subscriber as unknown as Redis
+        const bus = redisBus({ client: connections.client, subscriber })
+        const observer = new BusObserver()
+        await bus.subscribe(observer)
+        expect(options.autoResubscribe).toBe(false)
+        await bench.admin().call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+        await vi.waitFor(() => expect(observer.events.map(({ kind }) => kind)).toContain('gap'), 5_000)
+        await bus.close()
+        expect(options.autoResubscribe).toBe(true)
+      }),
+    )
+  }
+
   // The other client finds that out by itself, where its options say so.
   if (library === ioredis) {
     test.concurrent(
@@ -505,8 +548,7 @@ describe.skipIf(!hasRedis()).each([ioredis, nodeRedis])('redis faults, $name', (
       expect(await admin.mget('not-ours', '{tierwheel:0}:not-ours')).toEqual(['kept', 'kept'])
       const used = await admin.info('commandstats')
       expect(used).toContain('cmdstat_scan:')
-      for (const word of ['keys', 'flushdb', 'flushall'])
-        expect(used).not.toContain(`cmdstat_${word}:`)
+      for (const word of ['keys', 'flushdb', 'flushall']) expect(used).not.toContain(`cmdstat_${word}:`)
     }),
   )
 

@@ -184,8 +184,6 @@ async function connect(way) {
   const options = {
     maxRetriesPerRequest: 1,
     autoResendUnfulfilledCommands: false,
-    // The bus subscribes again by itself. Nobody waits for what ioredis subscribes, so its failure would end the process.
-    autoResubscribe: false,
     retryStrategy: () => 50,
   }
   if (way.kind === 'sentinel') {

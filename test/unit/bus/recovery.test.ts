@@ -49,6 +49,41 @@ test('a bus that was lost tells its failure once, and a gap when it works again'
   expect([recovery.isDown, recovery.isIdle]).toEqual([false, true])
 })
 
+test('a failure that nothing follows is looked into all the same', async () => {
+  const { clock, recovery, state, told } = open()
+  recovery.fail('doubted')
+  await rest()
+  expect([state.proofs, recovery.isDown]).toEqual([0, true])
+  await clock.run(100)
+  await rest()
+  expect(told).toEqual(['failure: told doubted', 'gap at 7: the connection was in doubt'])
+  expect([state.proofs, recovery.isDown, recovery.isIdle]).toEqual([1, false, true])
+})
+
+test('a connection that is there again while the token is on its way costs no second one', async () => {
+  const { clock, recovery, state, told } = open()
+  recovery.begin('the connection was in doubt')
+  recovery.fail('cut')
+  recovery.begin('the connection was lost')
+  await clock.run(60_000)
+  await rest()
+  expect([state.proofs, told.length, recovery.isIdle]).toEqual([1, 2, true])
+})
+
+test('a failure right behind the token is looked into as well', async () => {
+  const { clock, recovery, state, told } = open()
+  recovery.begin('lost')
+  await Promise.resolve()
+  await Promise.resolve()
+  expect(told).toEqual(['gap at 7: lost'])
+  recovery.fail('doubted')
+  await rest()
+  expect([state.proofs, recovery.isDown]).toEqual([1, true])
+  await clock.run(100)
+  await rest()
+  expect([state.proofs, recovery.isDown]).toEqual([2, false])
+})
+
 test('it is tried ever more rarely, up to every five seconds', async () => {
   const { clock, recovery, state } = open()
   state.isUp = false
