@@ -2,6 +2,7 @@
 // What the two servers share below their first levels: a directory, or with REDIS_URL a Redis server, and the bus that
 // goes with it.
 
+import { rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 
 /**
@@ -58,6 +59,19 @@ export async function forgetLevels({ directory, redisUrl, keyspace }) {
     }
   } finally {
     client.disconnect()
+  }
+}
+
+/**
+ * Takes the folder away at the end of a process, when nothing can be waited for any more.
+ *
+ * @param {string} directory
+ */
+export function forgetFolder(directory) {
+  try {
+    rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+  } catch {
+    // A neighbour that is ending too still writes to it, and removes it when it is done.
   }
 }
 

@@ -80,8 +80,13 @@ export class Child {
   }
 }
 
-/** What the parent handed to this process. */
+/** What ends a process that has not joined its parent yet. */
+const leave = () => process.exit()
+
+/** What the parent handed to this process, which ends when the parent is gone before it is joined. */
 export function settingsFromParent() {
+  process.once('disconnect', leave)
+  if (!process.connected) leave()
   return JSON.parse(process.argv[2] ?? 'null')
 }
 
@@ -100,6 +105,8 @@ export function joinParent({ ready, answer, end }) {
   const endOnce = async (isOrphaned) => {
     if (isEnding) return
     isEnding = true
+    // What the end waits for may never come, when all that it needs is ending too.
+    setTimeout(() => process.exit(), END_MS).unref()
     try {
       await end(isOrphaned)
     } catch (error) {
@@ -112,6 +119,7 @@ export function joinParent({ ready, answer, end }) {
     process.exit()
   }
   process.on('SIGINT', () => {})
+  process.off('disconnect', leave)
   process.on('disconnect', () => endOnce(true))
   process.on('message', (/** @type {any} */ message) => {
     if (message.end) void endOnce(false)

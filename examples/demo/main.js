@@ -8,14 +8,15 @@
 // `options.js` has the command line, `server.js` the use of tierwheel, `driver.js` the visitors, `journal.js` what is
 // stale, `report.js` the table, `lifeline.js` how processes begin and end.
 
-import { mkdtemp, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { readTrace } from '../../traces/read-trace.js'
 import { Replay, readUncached } from './driver.js'
 import { HttpClient } from './http-client.js'
 import { Journal } from './journal.js'
-import { forgetLevels, placeOf } from './levels.js'
+import { forgetFolder, forgetLevels, placeOf } from './levels.js'
 import { Child } from './lifeline.js'
 import { showProgress } from './progress.js'
 import { resultOf, serverNames, tableOf } from './report.js'
@@ -30,6 +31,9 @@ const SOURCE = { leastMs: 15, mostMs: 25, writeMs: 5 }
 /** When a slow machine has come this far, the table is made of what there is. */
 const LONGEST_REPLAY_MS = 40_000
 
+/** npm hands a signal on that the terminal has sent to every process already: twice within this time is once. */
+const ONE_SIGNAL_MS = 500
+
 const signals = /** @type {const} */ ({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 })
 
 /**
@@ -42,17 +46,24 @@ const signals = /** @type {const} */ ({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 })
 export async function runDemo(options, out = process.stdout) {
   const interruption = new AbortController()
   let status = 0
+  let askedAt = Number.NEGATIVE_INFINITY
   for (const [name, number] of Object.entries(signals)) {
     process.on(name, () => {
+      const sinceMs = performance.now() - askedAt
+      if (sinceMs < ONE_SIGNAL_MS) return
       // Someone who asks twice does not want to wait; the children end by themselves.
       if (status > 128) process.exit(status)
+      askedAt = performance.now()
       status = 128 + number
       interruption.abort(new Error(`ended by ${name}`))
     })
   }
 
-  const directory = await mkdtemp(join(tmpdir(), 'tierwheel-demo-'))
+  // Made by the servers, which also remove it when this process is killed; one that is made here would stay until they
+  // are there.
+  const directory = join(tmpdir(), `tierwheel-demo-${randomUUID()}`)
   const { hasBus, redisUrl } = options
+  process.on('exit', () => forgetFolder(directory))
   // The folder's name is nobody else's.
   const shared = { directory, redisUrl, keyspace: basename(directory), hasBus }
   /** @type {Child[]} */

@@ -10,7 +10,7 @@
 import { createCache } from 'tierwheel'
 import { HttpClient } from './http-client.js'
 import { serveJson } from './http-server.js'
-import { forgetLevels, openLevels } from './levels.js'
+import { forgetFolder, forgetLevels, openLevels } from './levels.js'
 import { joinParent, settingsFromParent } from './lifeline.js'
 import { machineNow } from './machine-clock.js'
 
@@ -19,6 +19,10 @@ import { machineNow } from './machine-clock.js'
 /** @type {ServerSettings} */
 const settings = settingsFromParent()
 const { name, sourcePort, l1Entries } = settings
+// However this process ends: where the parent is gone already, or goes meanwhile, the last server removes the folder.
+process.on('exit', () => {
+  if (!process.connected) forgetFolder(settings.directory)
+})
 const source = new HttpClient(sourcePort)
 const levels = await openLevels(settings)
 
@@ -80,7 +84,10 @@ const { port, close } = await serveJson(async (method, path, content) => {
   const [, uncached, digits] = /^(\/uncached)?\/product\/(\d{1,10})$/.exec(path) ?? []
   const id = Number(digits)
   if (method === 'GET' && path === '/stats') {
-    return { status: 200, body: { server: name, stats: cache.stats(), health: cache.health() } }
+    return {
+      status: 200,
+      body: { server: name, pid: process.pid, stats: cache.stats(), health: cache.health() },
+    }
   }
   if (digits === undefined) return { status: 404, body: { error: 'try /product/7 or /stats' } }
   if (method === 'GET') return uncached ? { status: 200, body: await load(id) } : read(id)

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Result } from '../../examples/demo/report.js'
@@ -230,6 +231,57 @@ describe('with --serve', () => {
       expect(await once(demo, 'exit')).toEqual([0, null])
       await expect(fetch(a + product)).rejects.toThrow()
       expect(folders().filter((name) => !were.includes(name))).toEqual([])
+    },
+    LIMIT_MS,
+  )
+
+  test(
+    'a signal that comes twice, as npm hands it on, and one that is meant twice leave nothing behind',
+    async () => {
+      const were = folders()
+      const left = () => folders().filter((name) => !were.includes(name))
+      const twice = await serve()
+      await versionAt(twice.a + twice.product)
+      twice.demo.kill('SIGINT')
+      await sleep(30)
+      twice.demo.kill('SIGINT')
+      expect(await once(twice.demo, 'exit')).toEqual([0, null])
+      expect(left()).toEqual([])
+
+      const stuck = await serve()
+      await versionAt(stuck.a + stuck.product)
+      // A server that stands still holds the end up, so that the second one comes in the midst of it.
+      const { pid } = await (await fetch(`${stuck.b}/stats`)).json()
+      process.kill(pid, 'SIGSTOP')
+      stuck.demo.kill('SIGTERM')
+      await sleep(700)
+      stuck.demo.kill('SIGTERM')
+      expect(await once(stuck.demo, 'exit')).toEqual([143, null])
+      process.kill(pid, 'SIGCONT')
+      await expect.poll(left, { timeout: LIMIT_MS }).toEqual([])
+    },
+    LIMIT_MS,
+  )
+
+  test(
+    'a demo that is killed at its start leaves nothing behind',
+    async () => {
+      const were = folders()
+      for (const afterMs of [150, 400, 800, 1_600]) {
+        const demo = spawn(process.execPath, ['scripts/demo.js', '--serve', '--requests', '200'], {
+          cwd: root,
+          env: { ...process.env, ...env },
+          stdio: 'ignore',
+        })
+        await sleep(afterMs)
+        demo.kill('SIGKILL')
+        await once(demo, 'exit')
+      }
+      // A server that was on its way may make the folder yet, and takes it away then.
+      await sleep(1_500)
+      await expect
+        .poll(() => folders().filter((name) => !were.includes(name)), { timeout: LIMIT_MS })
+        .toEqual([])
     },
     LIMIT_MS,
   )
