@@ -65,6 +65,7 @@ const baseFiles = [
   'message',
   'options',
   'random',
+  'request-memory',
   'stamp',
   'tag-table',
 ]
@@ -77,6 +78,7 @@ const cacheFiles = [
   'invalidate-after',
   'key-map',
   'memoize',
+  'request-scope',
 ]
 
 /**

@@ -111,6 +111,7 @@ const nodeFiles = [
   /^http\/adapters\/(?!(fetch|h3|hono)\.ts$)/,
   /^http\/adapters\/(?!(fetch|h3|hono|middleware|web)\.ts$)/,
   /^snapshot\/file/,
+  /^request-scope/,
 ]
 
 /** @param {string} path inside src/ */

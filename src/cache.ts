@@ -7,7 +7,7 @@ import type { Coordinator } from './coordinator/coordinator.ts'
 import type { Undelivered } from './coordinator/delivery.ts'
 import type { Loader } from './coordinator/loading.ts'
 import type { Lock, LockOptions } from './coordinator/locks.ts'
-import type { Reads } from './coordinator/reads.ts'
+import type { Answers } from './coordinator/remembered.ts'
 import { placesIn } from './coordinator/session.ts'
 import { describe } from './duration.ts'
 import { invalidateAfter, type LaterInvalidations } from './invalidate-after.ts'
@@ -206,7 +206,7 @@ const namespaceOptionNames = [...lifetimeOptionNames, 'version']
 export class Cache<V = unknown> {
   readonly #coordinator: Coordinator
   /** The coordinator's own; kept at hand for hits. */
-  readonly #reads: Reads
+  readonly #reads: Answers
   readonly #events: Events
   readonly #scope: KeyScope
   readonly #version: KeyVersion

@@ -39,6 +39,7 @@ import {
   resolveDefaults,
 } from './options.ts'
 import { type Random, randomId, systemRandom } from './random.ts'
+import type { RequestPort } from './request-memory.ts'
 import type { Tier } from './tiers/tier.ts'
 
 /** Options of the first level within a cache. */
@@ -203,6 +204,14 @@ export interface CacheOptions extends LifetimeOptions, LoadLimits {
    */
   audit?: number
 
+  /**
+   * Has each request look a key up once, and see its own mutations: `requestScope()` of `tierwheel/request-scope`, whose
+   * `run` says what a request is. What others do meanwhile is not seen by what a request has looked up already.
+   *
+   * @defaultValue none: each read is a look-up
+   */
+  requestScope?: RequestPort
+
   /** @defaultValue the machine's clock */
   clock?: Clock
 
@@ -236,6 +245,7 @@ const optionNames: readonly (keyof CacheOptions)[] = [
   'prefix',
   'random',
   'refreshAhead',
+  'requestScope',
   'softLoadTimeout',
   'staleIfError',
   'staleWhileRevalidate',
@@ -296,6 +306,9 @@ export function createCache<V = unknown>(options: CacheOptions = {}): CacheOf<V>
   const { audit = DEFAULT_AUDIT } = options
   if (typeof audit !== 'number') throw new TypeError(`audit: ${describe(audit)} is not a number`)
   if (!(audit >= 0 && audit <= 1)) throw new RangeError(`audit: ${audit} is no share; it goes from 0 to 1`)
+
+  const { requestScope } = options
+  if (requestScope !== undefined) checkRequestScope(requestScope)
 
   const holdOffMs = options.holdOff === undefined ? 0 : toMs(options.holdOff, 'holdOff')
 
@@ -361,6 +374,8 @@ export function createCache<V = unknown>(options: CacheOptions = {}): CacheOf<V>
     maxLoads,
     closeMs: deadlineMs,
     waitUntil,
+    requests: requestScope,
+    copy: (value) => (l1 === undefined ? value : l1.copy(value)),
   })
 
   const { inbound } = coordinator
@@ -494,6 +509,12 @@ function checkTiers(tiers: unknown): readonly Tier[] {
   }
   if (new Set(tiers).size < tiers.length) throw new TypeError('tiers: the same tier is listed twice')
   return tiers as readonly Tier[]
+}
+
+function checkRequestScope(value: unknown): void {
+  const scope = value as Partial<RequestPort> | null
+  if (typeof scope === 'object' && typeof scope?.aside === 'function') return
+  throw new TypeError(`requestScope: ${describe(value)} is none; make one with requestScope()`)
 }
 
 /** A bus tells one listener: given to a second cache, it would leave the first one deaf without a word. */

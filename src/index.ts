@@ -40,6 +40,7 @@ export type {
   Skip,
 } from './options.ts'
 export type { Random } from './random.ts'
+export type { RequestPort } from './request-memory.ts'
 export type { Stamp } from './stamp.ts'
 export type { TagFate, TagPlaces } from './tag-table.ts'
 export type { Committed, Ledger, LedgerReading, Mutation, Origin, TagsReading } from './tiers/ledger.ts'

@@ -1,6 +1,6 @@
 // The parts of the room put together, and the end of a cache's life. The decisions are in a file for each question:
 //
-//   reads.ts       what may answer a read: L1, the tiers, a loader
+//   reads.ts       what may answer a read: L1, the tiers, a loader; before them remembered.ts, what a request has seen
 //   searches.ts    who waits for a load, for how long, and what may stand in for it
 //   filling.ts     what one look below L1 finds or loads, and whether that may be kept
 //   mutations.ts   in which steps a mutation takes effect
@@ -19,6 +19,7 @@ import type { KeyScope } from '../key.ts'
 import type { Events } from '../metrics/events.ts'
 import type { ResolvedCall } from '../options.ts'
 import type { Random } from '../random.ts'
+import type { RequestPort } from '../request-memory.ts'
 import { Alone } from './alone.ts'
 import { type AuditCounts, Auditor } from './audit.ts'
 import type { Authority } from './authority.ts'
@@ -44,6 +45,7 @@ import { Mutations } from './mutations.ts'
 import { Ongoing } from './ongoing.ts'
 import type { Outbox } from './outbox.ts'
 import { Reads } from './reads.ts'
+import { type Answers, Remembered } from './remembered.ts'
 import { Searches } from './searches.ts'
 import { Session } from './session.ts'
 import { Subjects } from './subject.ts'
@@ -83,6 +85,10 @@ export interface CoordinatorParts {
   readonly closeMs: number
   /** Told of each piece of work that goes on behind an answer; it never rejects. */
   readonly waitUntil: ((work: Promise<unknown>) => void) | undefined
+  /** Requests that remember what they have seen; `undefined` where none do. */
+  readonly requests: RequestPort | undefined
+  /** A value as another reader gets it, where readers are not to share one. */
+  copy(value: unknown): unknown
 }
 
 const noAudits: AuditCounts = { audits: 0, auditStale: 0, auditStaleMs: 0 }
@@ -90,7 +96,7 @@ const noAudits: AuditCounts = { audits: 0, auditStale: 0, auditStaleMs: 0 }
 /** All decisions, for one cache. */
 export class Coordinator {
   readonly subjects: Subjects
-  readonly reads: Reads
+  readonly reads: Answers
   readonly mutations: Mutations
   readonly decisions: Decisions
   readonly clearing: Clearing
@@ -110,7 +116,9 @@ export class Coordinator {
   constructor(parts: CoordinatorParts) {
     const { authority, bus, clock, copies, outbox, stack } = parts
     const life = new Life(parts.waitUntil)
-    const ongoing = new Ongoing(clock, bus === undefined ? Number.POSITIVE_INFINITY : parts.leaseMs)
+    const { requests } = parts
+    const joinableMs = bus === undefined ? Number.POSITIVE_INFINITY : parts.leaseMs
+    const ongoing = new Ongoing(clock, joinableMs, requests)
     // Twice, since a lease counts from when its proof was sent.
     const session = new Session(clock, 2 * parts.leaseMs)
     const commits = new Commits({ ...parts, session, isRepeating: outbox !== undefined })
@@ -162,7 +170,8 @@ export class Coordinator {
     if (bus !== undefined && authority !== undefined && guard !== undefined && share > 0)
       this.#auditor = new Auditor({ ...parts, ledger: authority.ledger, guard, share })
     const auditor = this.#auditor
-    this.reads = new Reads({ ...shared, delivery: this.delivery, filling, searches, hearing, auditor })
+    const reads = new Reads({ ...shared, delivery: this.delivery, filling, searches, hearing, auditor })
+    this.reads = requests === undefined ? reads : new Remembered({ ...shared, reads, requests })
     this.#life = life
     this.#filling = filling
     this.#hearing = hearing

@@ -3,6 +3,7 @@
 // step, so that nobody joins, keeps or goes by something that began before it.
 
 import type { Clock } from '../clock.ts'
+import type { RequestPort } from '../request-memory.ts'
 import { Failures } from './failures.ts'
 import type { SearchNote } from './filling.ts'
 import { Marks } from './marks.ts'
@@ -16,12 +17,17 @@ export class Ongoing {
   readonly reads: SingleFlight
   /** Readings with a loader behind them. */
   readonly searches: SingleFlight<SearchNote>
+  readonly #requests: RequestPort | undefined
 
-  /** @param joinableMs - What began longer ago is joined by nobody; see `SingleFlight`. */
-  constructor(clock: Clock, joinableMs: number) {
+  /**
+   * @param joinableMs - What began longer ago is joined by nobody; see `SingleFlight`.
+   * @param requests - Requests that remember what they have seen; `undefined` where none do.
+   */
+  constructor(clock: Clock, joinableMs: number, requests?: RequestPort) {
     this.failures = new Failures(clock)
     this.reads = new SingleFlight(clock, joinableMs)
     this.searches = new SingleFlight(clock, joinableMs)
+    this.#requests = requests
   }
 
   /** Nobody joins what is under way for a key; it may still be kept if the marks allow it. */
@@ -29,12 +35,14 @@ export class Ongoing {
     this.searches.forget(stored)
     this.reads.forget(stored)
     this.failures.forget(stored)
+    this.#requests?.current?.forget(this, stored)
   }
 
   /** Nobody joins what is under way for any key that begins with `prefix`. */
   forgetAll(prefix = ''): void {
     this.searches.forgetAll(prefix)
     this.reads.forgetAll(prefix)
+    this.#requests?.current?.forgetAll(this, prefix)
   }
 
   /** Something newer than every load of this key under way exists. */

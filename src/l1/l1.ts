@@ -535,6 +535,11 @@ export class L1<V> implements PreparedHome<V> {
     return this.#onRead === undefined ? value : this.#onRead(value)
   }
 
+  /** A value that a reader got, as another one gets it. @internal */
+  copy(value: V): V {
+    return this.#bytes !== undefined || this.#onRead === undefined ? value : this.#onRead(value)
+  }
+
   // What the coordinator uses: it brings the time and reads the state.
 
   /** Whether any entry may have a deadline; while none has, `look` may be given any time. @internal */
