@@ -12,6 +12,11 @@
 // also makes a section under the lock one uninterrupted piece. The price: a slow disk holds up the whole process, so
 // the directory belongs on a local one.
 //
+// A small file is written over in place, larger ones are replaced. Up to a page the system copies what is written in one
+// piece, which kill -9 does not cut; a reader who takes no lock may meet the middle of it and looks again. A replacement
+// makes and drops an inode each time and, on ext4, has the new one written to the disk at once: 5 µs against 56 µs of
+// processor time, and twice that by the wall.
+//
 // Nothing is ever synced to the disk. A checksum turns what a power cut tore into a miss; a power cut may
 // also undo the mutations of the last seconds, deletes included, as the directory's entries then go back.
 
@@ -21,6 +26,7 @@ import {
   constants,
   fchmodSync,
   fstatSync,
+  ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -40,6 +46,10 @@ const NO_FOLLOW = constants.O_NOFOLLOW ?? 0
 /** A planted pipe would otherwise hold the open until someone writes into it. */
 const NO_WAIT = constants.O_NONBLOCK ?? 0
 const WRITABLE_BY_OTHERS = 0o022
+/** What a system copies to a file in one piece, and the least that a file system gives a file. */
+const PAGE_BYTES = 4_096
+/** Up to here reading without asking for the size first is less work. */
+const SMALL_BYTES = 64 * 1_024
 
 /** The code of a system error, such as `ENOENT`; `undefined` for any other error. */
 export function codeOf(error: unknown): string | undefined {
@@ -103,6 +113,9 @@ export interface FileStart {
   readonly size: number
 }
 
+/** What small files are read into. */
+let scratch: Buffer | undefined
+
 /**
  * Reads at most `limitBytes` of a file.
  *
@@ -127,9 +140,16 @@ export function readStartOrLater(
   limitBytes: number,
   largeBytes: number,
 ): FileStart | 'strange' | undefined | Promise<FileStart> {
-  const opened = openPlain(path)
-  if (typeof opened !== 'object') return opened
-  const { file, size } = opened
+  const file = openToRead(path)
+  if (typeof file !== 'number') return file
+  const small = readSmall(file, limitBytes)
+  if (small !== undefined) {
+    closeSync(file)
+    return small
+  }
+  const opened = plainOf(file)
+  if (opened === 'strange') return opened
+  const { size } = opened
   const count = Math.min(size, limitBytes)
   if (count > largeBytes) return readLater(file, count).then((bytes) => ({ bytes, size }))
   try {
@@ -139,10 +159,30 @@ export function readStartOrLater(
   }
 }
 
-function openPlain(path: string): { file: number; size: number } | 'strange' | undefined {
-  let file: number
+/** The whole of a small file, with one call less; `undefined` when it is no small file. */
+function readSmall(file: number, limitBytes: number): FileStart | undefined {
+  scratch ??= Buffer.allocUnsafeSlow(SMALL_BYTES)
+  let size: number
   try {
-    file = openSync(path, constants.O_RDONLY | NO_FOLLOW | NO_WAIT)
+    size = readSync(file, scratch, 0, SMALL_BYTES, 0)
+  } catch {
+    // A directory, or a pipe that nobody writes into; what else is wrong shows again.
+    return undefined
+  }
+  if (size === 0 || size === SMALL_BYTES || size > limitBytes) return undefined
+  const bytes = Buffer.allocUnsafeSlow(size)
+  scratch.copy(bytes, 0, 0, size)
+  return { bytes, size }
+}
+
+function openPlain(path: string): { file: number; size: number } | 'strange' | undefined {
+  const file = openToRead(path)
+  return typeof file === 'number' ? plainOf(file) : file
+}
+
+function openToRead(path: string): number | 'strange' | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | NO_FOLLOW | NO_WAIT)
   } catch (error) {
     const code = codeOf(error)
     if (code === 'ENOENT') return undefined
@@ -150,6 +190,10 @@ function openPlain(path: string): { file: number; size: number } | 'strange' | u
     if (code === 'ELOOP' || code === 'EMLINK' || code === 'EFTYPE' || code === 'ENXIO') return 'strange'
     throw error
   }
+}
+
+/** An open file and its size; one that is no plain file is closed. */
+function plainOf(file: number): { file: number; size: number } | 'strange' {
   try {
     const found = fstatSync(file)
     if (found.isFile()) return { file, size: found.size }
@@ -213,6 +257,43 @@ export function replaceFile(path: string, parts: readonly Uint8Array[]): void {
     quietly(() => removeFile(temporary))
     throw error
   }
+}
+
+/**
+ * Writes over a small file that is there, if that can be done in one piece. Only for the holder of the directory's lock.
+ *
+ * @param found - What the system says of `path` itself.
+ * @returns `false` when it cannot; then nothing has changed.
+ * @throws When it failed half way; then the file was removed, where that was possible.
+ */
+export function overwriteFile(
+  path: string,
+  found: Stats | undefined,
+  parts: readonly Uint8Array[],
+  size: number,
+): boolean {
+  if (found === undefined || size > PAGE_BYTES || found.size > PAGE_BYTES) return false
+  // Another name for the file is a copy that somebody keeps, and another mode was not given to it here.
+  if (!found.isFile() || found.nlink !== 1 || (found.mode & 0o777) !== 0o600) return false
+  let file: number
+  try {
+    file = openSync(path, constants.O_WRONLY | NO_FOLLOW | NO_WAIT)
+  } catch {
+    // Replacing it may work, or says why nothing does.
+    return false
+  }
+  try {
+    try {
+      writeAll(file, parts)
+      if (size < found.size) ftruncateSync(file, size)
+    } finally {
+      closeSync(file)
+    }
+  } catch (error) {
+    quietly(() => removeFile(path))
+    throw error
+  }
+  return true
 }
 
 /** Writes a file that must not be there yet, readable and writable by this user alone. */

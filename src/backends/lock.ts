@@ -18,7 +18,7 @@
 // Sections are synchronous. So a lock of this very thread that is found when none is running here was left
 // by a release that failed, and waiting happens between sections only.
 
-import { linkSync, lstatSync, readdirSync, readFileSync, readlinkSync, renameSync } from 'node:fs'
+import { linkSync, lstatSync, readdirSync, readFileSync, readlinkSync, renameSync, unlinkSync } from 'node:fs'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
 import { MessageChannel, threadId } from 'node:worker_threads'
@@ -82,6 +82,7 @@ export class DirectoryLock {
   #ownInode: bigint | undefined
   readonly #queue: Waiting[] = []
   #isPumping = false
+  #acquisitions = 0
   #ranThisTurn = 0
   #foreign: { id: string; changedAt: bigint; since: number } | undefined
 
@@ -98,8 +99,14 @@ export class DirectoryLock {
     return this.#self.boot
   }
 
+  /** How often the lock was taken: between two sections with the same number nobody else had it. */
+  get acquisitions(): number {
+    return this.#acquisitions
+  }
+
   /**
-   * Runs `section` under the lock as soon as it is free; at once when it is.
+   * Runs `section` under the lock as soon as it is free. When it is, that is behind what runs now and is queued behind
+   * it, so that all who come at once share one acquisition.
    *
    * @throws What `section` throws, and an error when the lock was not free within `waitMs`.
    */
@@ -140,6 +147,11 @@ export class DirectoryLock {
     }
   }
 
+  /** Runs what waits, if the lock is free this moment. */
+  flush(): void {
+    if (this.#queue.length > 0 && this.#take()) this.#runSome(this.#queue.length)
+  }
+
   /** Removes this owner's file. The lock can be used again after that. */
   close(): void {
     quietly(() => removeFile(this.#own))
@@ -150,6 +162,7 @@ export class DirectoryLock {
     this.#isPumping = true
     let pauses = 0
     try {
+      await undefined
       while (this.#queue.length > 0) {
         if (this.#ranThisTurn >= SECTIONS_PER_TURN) await nextTurn()
         if (!this.#take()) {
@@ -158,17 +171,22 @@ export class DirectoryLock {
           continue
         }
         pauses = 0
-        try {
-          for (let room = SECTIONS_PER_TURN; room > 0 && this.#queue.length > 0; room--) {
-            this.#countTurn()
-            this.#queue.shift()?.run()
-          }
-        } finally {
-          this.#release()
-        }
+        this.#runSome(SECTIONS_PER_TURN)
       }
     } finally {
       this.#isPumping = false
+    }
+  }
+
+  /** Runs up to `most` sections and releases the lock, which must be held. */
+  #runSome(most: number): void {
+    try {
+      for (let room = most; room > 0 && this.#queue.length > 0; room--) {
+        this.#countTurn()
+        this.#queue.shift()?.run()
+      }
+    } finally {
+      this.#release()
     }
   }
 
@@ -205,6 +223,7 @@ export class DirectoryLock {
   }
 
   #take(): boolean {
+    this.#acquisitions++
     if (this.#link(this.#held)) return true
     const owner = readOwner(this.#held)
     if (owner === undefined) return this.#link(this.#held)
@@ -262,7 +281,7 @@ export class DirectoryLock {
     quietly(() => {
       const found = lstatSync(this.#held, { bigint: true, throwIfNoEntry: false })
       // A process that was frozen for so long that it was taken for dead must not remove its successor's lock.
-      if (found?.ino === this.#ownInode) removeFile(this.#held)
+      if (found?.ino === this.#ownInode) unlinkSync(this.#held)
     })
   }
 

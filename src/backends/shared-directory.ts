@@ -14,7 +14,7 @@
 // that can have happened meanwhile: other mutations, a new log, or that the directory is gone, in which
 // case it is made anew with a new key and a new epoch.
 
-import { lstatSync, realpathSync } from 'node:fs'
+import { lstatSync, realpathSync, type Stats } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { CacheError } from '../errors.ts'
@@ -25,6 +25,7 @@ import {
   type FileStart,
   makeDirectory,
   makeLevel,
+  overwriteFile,
   quietly,
   readStart,
   readStartOrLater,
@@ -100,6 +101,8 @@ const LEVELS_PER_CULL = 16
 const LEVELS = 256
 /** From here on the way through the thread pool is small against the reading. */
 const LARGE_BYTES = 256 * 1024
+/** How often a reader looks at a file that is being written, before it waits for the lock. */
+const MOST_LOOKS = 4
 /** Fewer marks than this are not worth rewriting the log for. */
 const MANY_MARKS = 16
 
@@ -119,6 +122,11 @@ export class SharedDirectory {
   readonly #usage: Usage
   #key = ''
   #knownLoads = -1
+  /** The acquisition of the lock in which the log was settled, and the one in which the usage was brought up to date. */
+  #settledIn = -1
+  #countedIn = -1
+  /** The look at the log that is about to be taken, for all who ask before it is. */
+  #look: Promise<void> | undefined
   #isChecked = false
   #isDoubted = false
   #isClosed = false
@@ -181,11 +189,16 @@ export class SharedDirectory {
     return new CacheError('CACHE_TIER_FAILED', message, { tier: 'file', cause: error })
   }
 
-  /** Opens the directory where needed, and brings what is known of the log up to date. */
-  async ready(): Promise<void> {
-    if (!this.#isChecked) this.#prepare()
-    if (this.log.refresh() !== 'whole' || !this.#isFormatKnown())
-      await this.#lock.run(() => this.#settle(false))
+  /** Opens the directory where needed, and brings what is known of the log up to date, once for all who ask meanwhile. */
+  ready(): Promise<void> {
+    this.#look ??= Promise.resolve().then(() => {
+      // First of all: who asks from here on may know of more than is found now.
+      this.#look = undefined
+      if (!this.#isChecked) this.#prepare()
+      if (this.log.refresh() === 'whole' && this.#isFormatKnown()) return
+      return this.#lock.run(() => this.#settle(false))
+    })
+    return this.#look
   }
 
   /** Looks for each key, a few at a time so that other work gets its turn, and the log up to date each time. */
@@ -206,8 +219,17 @@ export class SharedDirectory {
   change<T>(section: () => T): Promise<T> {
     if (!this.#isChecked) this.#prepare()
     return this.#lock.run(() => {
-      this.#settle(false)
-      return section()
+      const { acquisitions } = this.#lock
+      // While the lock is held, nobody else adds to the log.
+      if (this.#settledIn !== acquisitions || this.#isDoubted || this.#isClosed) this.#settle(false)
+      this.#settledIn = acquisitions
+      try {
+        return section()
+      } catch (error) {
+        // What failed may have left the log or the directory in another state than is known.
+        this.#settledIn = -1
+        throw error
+      }
     })
   }
 
@@ -223,16 +245,24 @@ export class SharedDirectory {
    */
   look(key: string): FoundEntry | 'dead' | undefined {
     const path = this.#pathOf(key)
-    return path === undefined ? undefined : this.#judge(key, readStart(path, this.#limitBytes))
+    const found = path === undefined ? undefined : this.#judge(key, readStart(path, this.#limitBytes))
+    return found === 'torn' ? 'dead' : found
   }
 
   /** The same outside of `change`: a large entry is read while other work goes on. */
   find(key: string): FoundEntry | 'dead' | undefined | Promise<FoundEntry | 'dead' | undefined> {
     const path = this.#pathOf(key)
     if (path === undefined) return undefined
-    const start = readStartOrLater(path, this.#limitBytes, LARGE_BYTES)
-    if (start instanceof Promise) return start.then((later) => this.#judge(key, later))
-    return this.#judge(key, start)
+    for (let looks = 0; looks < MOST_LOOKS; looks++) {
+      const start = readStartOrLater(path, this.#limitBytes, LARGE_BYTES)
+      const found =
+        start instanceof Promise ? start.then((later) => this.#judge(key, later)) : this.#judge(key, start)
+      if (found instanceof Promise)
+        return found.then((later) => (later === 'torn' ? this.change(() => this.look(key)) : later))
+      if (found !== 'torn') return found
+    }
+    // Damaged, or written over all the time: nobody does while the lock is held.
+    return this.change(() => this.look(key))
   }
 
   /**
@@ -327,6 +357,8 @@ export class SharedDirectory {
   /** Closes what is open; later operations are refused. */
   close(): void {
     if (this.#isClosed) return
+    // What was asked for before is done, unless somebody else has the lock.
+    quietly(() => this.#lock.flush())
     this.#isClosed = true
     this.log.close()
     this.#usage.close()
@@ -386,6 +418,7 @@ export class SharedDirectory {
     this.#key = key
     this.#levels.clear()
     this.#usage.close()
+    this.#countedIn = -1
     this.#knownLoads = this.log.loads
   }
 
@@ -413,16 +446,19 @@ export class SharedDirectory {
     return MAX_HEAD_BYTES + this.#bounds.maxEntryBytes
   }
 
-  #judge(key: string, start: FileStart | 'strange' | undefined): FoundEntry | 'dead' | undefined {
+  /** `'torn'` when it is not a whole file: damaged, or somebody is writing it. */
+  #judge(key: string, start: FileStart | 'strange' | undefined): FoundEntry | 'dead' | 'torn' | undefined {
     if (start === undefined) return undefined
     if (start === 'strange') return 'dead'
     // Another process may allow larger entries; it is theirs.
     if (start.size > this.#limitBytes) return undefined
     const head = parseHead(start.bytes, start.size)
-    if (head === undefined || head.key !== key || this.#isDead(head)) return 'dead'
+    if (head === undefined) return 'torn'
+    if (head.key !== key || this.#isDead(head)) return 'dead'
     const remainingMs = remainingMsOf(head, this.clock.wallNow())
-    const bytes = remainingMs > 0 ? payloadOf(start.bytes, head) : undefined
-    return bytes === undefined ? 'dead' : { head, bytes, remainingMs }
+    if (remainingMs <= 0) return 'dead'
+    const bytes = payloadOf(start.bytes, head)
+    return bytes === undefined ? 'torn' : { head, bytes, remainingMs }
   }
 
   #checkSize(bytes: Uint8Array): void {
@@ -439,15 +475,37 @@ export class SharedDirectory {
     const level = name.slice(0, 2)
     const path = join(this.#path, 'entries', level, name)
     const parts = [encodeHead(head, bytes), bytes]
-    const before = this.#hasLevel(level) ? sizeOf(path) : undefined
+    const before = this.#hasLevel(level) ? lstatSync(path, { throwIfNoEntry: false }) : undefined
     const size = (parts[0]?.length ?? 0) + bytes.length
     this.#counted(
-      () => this.#replaceIn(level, path, parts),
       () => {
-        this.#usage.add(level, before === undefined ? 1 : 0, size - (before ?? 0))
+        if (!this.#overwrite(level, path, before, parts, size)) this.#replaceIn(level, path, parts)
+      },
+      () => {
+        this.#usage.add(level, before === undefined ? 1 : 0, size - (before?.size ?? 0))
         this.#cull(path)
       },
     )
+  }
+
+  #overwrite(
+    level: string,
+    path: string,
+    before: Stats | undefined,
+    parts: readonly Uint8Array[],
+    size: number,
+  ): boolean {
+    try {
+      return overwriteFile(path, before, parts, size)
+    } catch (error) {
+      let isGone = false
+      quietly(() => {
+        isGone = sizeOf(path) === undefined
+      })
+      if (isGone) quietly(() => this.#usage.add(level, -1, -(before?.size ?? 0)))
+      else this.doubt()
+      throw error
+    }
   }
 
   #replaceIn(level: string, path: string, parts: readonly Uint8Array[]): void {
@@ -537,12 +595,19 @@ export class SharedDirectory {
    * noted must not make a change fail that was made: then everything is measured before the numbers are used again.
    */
   #counted<T>(change: () => T, note: (outcome: T) => void): T {
-    quietly(() => this.#usage.refresh())
+    const { acquisitions } = this.#lock
+    if (this.#countedIn !== acquisitions) {
+      quietly(() => {
+        this.#usage.refresh()
+        this.#countedIn = acquisitions
+      })
+    }
     const outcome = change()
     try {
       note(outcome)
     } catch {
       this.#usage.doubt()
+      this.#countedIn = -1
     }
     return outcome
   }

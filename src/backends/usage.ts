@@ -111,6 +111,7 @@ export class Usage {
     if (this.#isDoubted) return
     const table = this.#table
     const [entriesNow, bytesNow] = [Math.max(0, entries), Math.max(0, bytes)]
+    if (entriesNow === table[at] && bytesNow === table[at + 1]) return
     this.#entries += entriesNow - (table[at] as number)
     this.#bytes += bytesNow - (table[at + 1] as number)
     table[at] = entriesNow

@@ -47,6 +47,13 @@ const races = {
       await tier.ledger?.commit({ op: 'set', key, bytes, remainingMs: Infinity }, { id, serial: round })
     }
   },
+  /** One entry written over again and again, by values of one byte each and of two lengths. */
+  async overwrite(key, rounds) {
+    for (let round = 1; round <= rounds; round++) {
+      const bytes = new Uint8Array(round % 2 === 0 ? 3_500 : 1_500).fill(round % 256)
+      await tier.set({ key, bytes, remainingMs: Infinity })
+    }
+  },
   async commit(key, rounds, id) {
     for (let round = 1; round <= rounds; round++) {
       await tier.ledger?.commit({ op: 'delete', key: `${key}${round}` }, { id, serial: round })

@@ -1,6 +1,16 @@
 // A directory that is full: what goes, what stays, and what it costs, in calls of the file system.
 
-import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
@@ -166,6 +176,50 @@ test('a set lists no directory while there is room, and takes as many calls with
   const [few, many] = [await callsOfSets(200), await callsOfSets(2_000)]
   expect(few.readdirSync ?? 0).toBe(0)
   expect(many).toEqual(few)
+})
+
+test('a small entry is written over where it is, a large one and one that has another name are replaced', async () => {
+  const tier = open()
+  const directory = join(folder, 'cache', 'entries')
+  const pathOf = (): string => {
+    const [level = ''] = readdirSync(directory)
+    return join(directory, level, readdirSync(join(directory, level))[0] as string)
+  }
+  const renames = async (size: number): Promise<number> => {
+    calls.clear()
+    await tier.set(write(1, size))
+    const count = calls.get('renameSync') ?? 0
+    expect((await tier.get('key:1'))?.bytes).toEqual(write(1, size).bytes)
+    expect(usage()).toEqual({ entries: 1, bytes: statSync(pathOf()).size })
+    return count
+  }
+  await renames(2_000)
+  expect([await renames(1_000), await renames(3_900), await renames(0), await renames(2_000)]).toEqual([
+    0, 0, 0, 0,
+  ])
+  expect([await renames(5_000), await renames(5_000), await renames(2_000)], 'over a page').toEqual([1, 1, 1])
+  const copy = join(folder, 'copy')
+  linkSync(pathOf(), copy)
+  const before = readFileSync(copy)
+  expect(await renames(2_100)).toBe(1)
+  expect(readFileSync(copy)).toEqual(before)
+  chmodSync(pathOf(), 0o644)
+  expect(await renames(2_000)).toBe(1)
+  expect(statSync(pathOf()).mode & 0o777).toBe(0o600)
+})
+
+test('what is asked at once takes the lock once, and looks at the log once', async () => {
+  const tier = open()
+  await fill(tier, 0, 50, 1_000)
+  calls.clear()
+  await Promise.all(Array.from({ length: 50 }, (_, at) => tier.set(write(at, 1_000))))
+  expect(calls.get('linkSync')).toBe(1)
+  // To look at an entry, to open, write and close it; and what the lock and the log take once.
+  expect([...calls.values()].reduce((sum, count) => sum + count)).toBeLessThan(4 * 50 + 20)
+  calls.clear()
+  const found = await Promise.all(Array.from({ length: 50 }, (_, at) => tier.get(`key:${at}`)))
+  expect(found.every((entry) => entry !== undefined)).toBe(true)
+  expect(Object.fromEntries(calls)).toEqual({ lstatSync: 1, openSync: 50, readSync: 50, closeSync: 50 })
 })
 
 test('a set into a full directory lists less than one 256th of it', async () => {
