@@ -1,25 +1,22 @@
 // The first level: entries in this process, found synchronously. The core (`core/core.ts`) holds keys,
 // deadlines and who leaves first; the values stay JavaScript objects, in one array, at their slot.
 //
-// Four things are decided here.
+// Three things are decided here.
 //
 // Values. A value is let go of as soon as its removal is known: an eviction overwrites it, and whatever else
 // the core removed during a call is collected before the call returns.
 //
 // Removals. The core cannot call out, so it leaves a list. After each call that may have removed something
-// the list becomes a queue, and once the operation is complete the queue goes to the listener, in order. The
-// listener may use the cache: what it removes joins the end of the queue.
+// the list becomes a queue, and once the operation is complete the queue goes to the listener
+// (`removal-queue.ts`).
 //
 // Budgets. With `maxBytes` an entry's size is known before it is stored: the core evicts until it fits, and where it
 // has to wait for removals to be collected, it says so and is asked again. Values that are bytes lie in the core's
 // memory (`byte-values.ts`), and the array stays empty.
 //
-// Time. Without a deadline in the cache no clock is read. With one, reads share a reading for
-// `clockResolutionMs`, which a timer ends; a write with a ttl always reads the clock. A second timer lets
-// entries expire that nobody asks for. Time never goes back: a clock that does stands still here until it
-// has caught up.
+// What time it is, and when entries expire that nobody asks for, is in `timekeeper.ts`.
 
-import { type Clock, nextTurn, type Timer } from '../clock.ts'
+import { type Clock, nextTurn } from '../clock.ts'
 import type { Codec } from '../codecs/codec.ts'
 import {
   ABSENT,
@@ -44,20 +41,13 @@ import type { Budget } from './budget.ts'
 import { ByteValues } from './byte-values.ts'
 import { Memo } from './memo.ts'
 import { type PreparedHome, PreparedKey } from './prepared-key.ts'
+import { type RemovalListener, RemovalQueue } from './removal-queue.ts'
 import type { Provenance, RestoreOutcome, SnapshotSource } from './snapshot.ts'
+import { Timekeeper } from './timekeeper.ts'
 
 export { FRESH, STALE, SUSPECT } from '../core/core.ts'
+export type { RemovalCause, RemovalListener } from './removal-queue.ts'
 export type { CoreStamp, Provenance, RestoreOutcome } from './snapshot.ts'
-
-/**
- * Why an entry left: `evicted` for room (its deadline may have passed unnoticed), `expired` because of its
- * deadline, `deleted` by the caller (`delete`, a ttl of 0, or `clear`, whatever the deadline), `replaced` by a
- * new value under the same key.
- */
-export type RemovalCause = 'evicted' | 'expired' | 'deleted' | 'replaced'
-
-/** Told of every entry that leaves, after the operation that removed it is complete. */
-export type RemovalListener<V> = (key: Key, value: V, cause: RemovalCause) => void
 
 /** What one call may say differently from the cache. */
 export interface L1CallOptions {
@@ -147,18 +137,6 @@ interface Overtaking {
   wasCleared: boolean
 }
 
-interface Removal<V> {
-  readonly key: Key
-  readonly value: V
-  readonly cause: RemovalCause
-}
-
-/** How many entries one turn of the sweep expires, so that it holds the event loop for well under 1 ms. */
-const SWEEP_BUDGET = 256
-
-/** The shortest time between two sweeps: one tick of the core's wheel. */
-const SWEEP_MS = 128
-
 /**
  * A cache of at most `maxEntries` entries in this process; `createL1` makes one.
  *
@@ -177,7 +155,6 @@ export class L1<V> implements PreparedHome<V> {
   /** What the coordinator noted beside its entries, at their slots; `undefined` until it notes something. */
   #notes: unknown[] | undefined
   readonly #ttlMs: number
-  readonly #onRemoval: RemovalListener<V> | undefined
 
   readonly #memo: Memo
   readonly #policy: EvictionPolicy
@@ -192,24 +169,10 @@ export class L1<V> implements PreparedHome<V> {
   /** What was done while entries of a snapshot come in; they are older. */
   #overtaking: Overtaking | undefined
 
-  readonly #queue: Removal<V>[] = []
-  #isDelivering = false
-
+  /** Removals that the listener is to be told of; `undefined` without a listener. */
+  readonly #removals: RemovalQueue<V> | undefined
   readonly #clock: Clock
-  readonly #clockResolutionMs: number
-  #hasTimers: boolean
-  /** Whether an entry may have a deadline. */
-  #isTimed = false
-  /** What reads pass for the time: 0 while nothing has a deadline, negative when the clock must be read. */
-  #now = 0
-  /** The latest time seen. */
-  #latest = 0
-  #resolutionTimer: Timer | undefined
-  #sweepTimer: Timer | undefined
-  #sweepAt = Infinity
-  #deadlineSetAt = 0
-  // Timers hold the cache by this, so a cache that everyone has forgotten is collected with its timers on.
-  readonly #self: WeakRef<L1<V>>
+  readonly #time: Timekeeper
 
   /** @internal `createL1` checks what is given here. */
   constructor(settings: L1Settings<V>) {
@@ -237,11 +200,15 @@ export class L1<V> implements PreparedHome<V> {
     this.#onRead = this.#bytes === undefined ? settings.onRead : (value) => value
     this.#ttls = settings.touchOnGet === true ? [] : undefined
     this.#ttlMs = settings.ttlMs
-    this.#onRemoval = settings.onRemoval
+    this.#removals = settings.onRemoval === undefined ? undefined : new RemovalQueue(settings.onRemoval)
     this.#clock = settings.clock
-    this.#clockResolutionMs = settings.clockResolutionMs
-    this.#hasTimers = settings.hasTimers
-    this.#self = new WeakRef<L1<V>>(this)
+    this.#time = new Timekeeper({
+      clock: settings.clock,
+      clockResolutionMs: settings.clockResolutionMs,
+      hasTimers: settings.hasTimers,
+      wheel: this.#core,
+      onSwept: () => this.#settle(),
+    })
     if (settings.restore !== undefined) void this.restore(settings.restore)
   }
 
@@ -262,8 +229,7 @@ export class L1<V> implements PreparedHome<V> {
    *   65,535 UTF-16 units. So do all operations that take a key.
    */
   get(key: Key): V | undefined {
-    const shared = this.#now
-    const now = shared < 0 ? this.#readClock() : shared
+    const now = this.#time.shared()
     const answer = this.#find(key, now)
     if (answer >= 0) {
       if (this.#ttls !== undefined) this.#extend(answer >> 3, now)
@@ -316,13 +282,13 @@ export class L1<V> implements PreparedHome<V> {
 
   /** The value for `key` without counting as a use: neither order nor counters change. */
   peek(key: Key): V | undefined {
-    const answer = this.#core.peek(key, this.#time())
+    const answer = this.#core.peek(key, this.#time.shared())
     return answer < 0 ? undefined : this.read(answer)
   }
 
   /** Whether `get` would find `key`, without counting as a use. */
   has(key: Key): boolean {
-    return this.#core.peek(key, this.#time()) >= 0
+    return this.#core.peek(key, this.#time.shared()) >= 0
   }
 
   /**
@@ -342,12 +308,12 @@ export class L1<V> implements PreparedHome<V> {
   set(key: Key, value: V, options?: L1CallOptions): boolean {
     if (value === undefined) throw new TypeError('value: undefined means that there is no entry; use delete')
     const ttlMs = options === undefined ? this.#ttlMs : this.#ttlOf(options)
-    if (ttlMs === Infinity) return this.#store(key, value, Infinity, Infinity, this.#time())
+    if (ttlMs === Infinity) return this.#store(key, value, Infinity, Infinity, this.#time.shared())
     if (ttlMs === 0) {
       this.delete(key)
       return false
     }
-    const now = this.#readClock()
+    const now = this.#time.read()
     const until = now + ttlMs
     return this.#store(key, value, until, until, now)
   }
@@ -358,7 +324,7 @@ export class L1<V> implements PreparedHome<V> {
    * @returns Whether there was an entry that had not expired.
    */
   delete(key: Key): boolean {
-    return this.#remove(key, this.#time())
+    return this.#remove(key, this.#time.shared())
   }
 
   /**
@@ -370,12 +336,12 @@ export class L1<V> implements PreparedHome<V> {
   touch(key: Key, options?: L1CallOptions): boolean {
     const ttlMs = options === undefined ? this.#ttlMs : this.#ttlOf(options)
     if (ttlMs === 0) return this.delete(key)
-    const now = ttlMs === Infinity ? this.#time() : this.#readClock()
+    const now = ttlMs === Infinity ? this.#time.shared() : this.#time.read()
     const until = now + ttlMs
     const answer = this.#core.touch(key, until, until, now)
     const found = answer >= 0
     if (found && this.#ttls !== undefined) this.#ttls[answer >> 3] = until - now
-    if (found && until !== Infinity) this.#expectDeadline(now)
+    if (found && until !== Infinity) this.#time.expectDeadline(now)
     this.#settle()
     return found
   }
@@ -396,7 +362,7 @@ export class L1<V> implements PreparedHome<V> {
 
   /** What is known of the entry of `key`; `undefined` when there is none. Not a use of it. */
   inspect(key: Key): L1Inspection | undefined {
-    const now = this.#time()
+    const now = this.#time.shared()
     const core = this.#core
     const answer = core.peek(key, now)
     if (answer < 0) return undefined
@@ -421,9 +387,9 @@ export class L1<V> implements PreparedHome<V> {
 
   /** Removes all entries. Counters go on. A listener is told of each, in the order of `entries()`. */
   clear(): void {
-    if (this.#onRemoval !== undefined) {
+    if (this.#removals !== undefined) {
       for (let slot = this.#core.nextOlder(-1); slot !== -1; slot = this.#core.nextOlder(slot)) {
-        this.#queue.push({ key: this.#core.keyOf(slot), value: this.#held(slot), cause: 'deleted' })
+        this.#removals.add(this.#core.keyOf(slot), this.#held(slot), 'deleted')
       }
     }
     if (this.#overtaking !== undefined) this.#overtaking.wasCleared = true
@@ -432,7 +398,7 @@ export class L1<V> implements PreparedHome<V> {
     this.#values.length = 1
     this.#values[0] = undefined
     this.#notes = undefined
-    this.#forgetTime()
+    this.#time.forget()
     this.#settle()
   }
 
@@ -481,7 +447,6 @@ export class L1<V> implements PreparedHome<V> {
    */
   stats(): L1Stats {
     const core = this.#core
-    // Not a reading to be shared: that starts a timer, and to be looked at is no work.
     const regions = core.regions()
     const free = this.#bytes === undefined ? { bytes: 0, inOnePiece: 0 } : core.free()
     return {
@@ -493,7 +458,7 @@ export class L1<V> implements PreparedHome<V> {
       largestFree: free.inOnePiece,
       fragmentation: regions.heap === 0 ? 0 : (free.bytes - free.inOnePiece) / regions.heap,
       probeLength: core.probeLength,
-      wheelBacklog: this.#isTimed ? core.wheelBacklog(this.#notBefore(this.#clock.now())) : 0,
+      wheelBacklog: this.#time.isTimed ? core.wheelBacklog(this.#time.look()) : 0,
     }
   }
 
@@ -501,7 +466,7 @@ export class L1<V> implements PreparedHome<V> {
 
   /** @internal */
   useAt(slot: number, generation: number): number {
-    const now = this.#time()
+    const now = this.#time.shared()
     const answer = this.#core.getAt(slot, generation, now)
     if (answer === ABSENT) this.#settle()
     else if (answer >= 0 && this.#ttls !== undefined) this.#extend(slot, now)
@@ -510,12 +475,12 @@ export class L1<V> implements PreparedHome<V> {
 
   /** @internal */
   peekAt(slot: number, generation: number): number {
-    return this.#core.peekAt(slot, generation, this.#time())
+    return this.#core.peekAt(slot, generation, this.#time.shared())
   }
 
   /** @internal */
   seek(key: Key, isUse: boolean): number {
-    const now = this.#time()
+    const now = this.#time.shared()
     if (!isUse) return this.#core.peek(key, now)
     const answer = this.#core.get(key, now)
     if (answer < 0) this.#settle()
@@ -544,7 +509,7 @@ export class L1<V> implements PreparedHome<V> {
 
   /** Whether any entry may have a deadline; while none has, `look` may be given any time. @internal */
   get isTimed(): boolean {
-    return this.#isTimed
+    return this.#time.isTimed
   }
 
   /**
@@ -555,14 +520,14 @@ export class L1<V> implements PreparedHome<V> {
    * @internal
    */
   look(key: Key, now: number): number {
-    const answer = this.#find(key, this.#notBefore(now))
+    const answer = this.#find(key, this.#time.notBefore(now))
     if (answer < 0) this.#settle()
     return answer
   }
 
   /** As `look`, but not as a use: neither order nor counters change. @internal */
   glance(key: Key, now: number): number {
-    return this.#core.peek(key, this.#notBefore(now))
+    return this.#core.peek(key, this.#time.notBefore(now))
   }
 
   /** The value of an entry that `look` answered with, as a reader gets it. @internal */
@@ -602,7 +567,7 @@ export class L1<V> implements PreparedHome<V> {
     now: number,
     note: unknown = undefined,
   ): boolean {
-    return this.#store(key, value, freshUntil, usableUntil, this.#notBefore(now), note, true)
+    return this.#store(key, value, freshUntil, usableUntil, this.#time.notBefore(now), note, true)
   }
 
   /**
@@ -618,7 +583,7 @@ export class L1<V> implements PreparedHome<V> {
 
   /** Removes `key`, hidden or not. @internal */
   drop(key: Key): boolean {
-    return this.#remove(key, this.#latest)
+    return this.#remove(key, this.#time.latest)
   }
 
   /** Removes every entry whose key `fits`, hidden or not. Walks over all of them. @internal */
@@ -675,10 +640,10 @@ export class L1<V> implements PreparedHome<V> {
       values: this.#bytes === undefined ? 'reference' : 'bytes',
       codec: this.#snapshotCodec,
       clock: this.#clock,
-      now: () => this.#notBefore(this.#clock.now()),
+      now: () => this.#time.look(),
       nextTurn,
       isGood: (slot, generation) => {
-        const answer = this.#core.peekAt(slot, generation, this.#notBefore(this.#clock.now()))
+        const answer = this.#core.peekAt(slot, generation, this.#time.look())
         return answer >= 0 && (answer & 7) !== SUSPECT
       },
       valueAt: (slot) => this.#held(slot),
@@ -726,8 +691,8 @@ export class L1<V> implements PreparedHome<V> {
     while (this.#values.length < slot) this.#values.push(undefined)
     this.#values[slot] = this.#onStore === undefined ? value : this.#onStore(value)
     if (note !== undefined || this.#notes !== undefined) this.#noteDown(slot, note)
-    if (this.#ttls !== undefined) this.#ttls[slot] = ttlMs ?? usableUntil - this.#latest
-    if (usableUntil !== Infinity) this.#expectDeadline(this.#latest)
+    if (this.#ttls !== undefined) this.#ttls[slot] = ttlMs ?? usableUntil - this.#time.latest
+    if (usableUntil !== Infinity) this.#time.expectDeadline(this.#time.latest)
   }
 
   #find(key: Key, now: number): number {
@@ -739,7 +704,7 @@ export class L1<V> implements PreparedHome<V> {
     const ttlMs = (this.#ttls as number[])[slot] as number
     if (ttlMs === Infinity) return
     this.#core.extend(slot, now + ttlMs, now)
-    this.#expectDeadline(now)
+    this.#time.expectDeadline(now)
   }
 
   #store(
@@ -774,17 +739,17 @@ export class L1<V> implements PreparedHome<V> {
     if (answer >= 0) {
       const slot = answer >> 3
       const outcome = answer & 7
-      if (outcome !== INSERTED && this.#onRemoval !== undefined) {
+      if (outcome !== INSERTED && this.#removals !== undefined) {
         const cause = outcome === REPLACED ? 'replaced' : 'expired'
-        this.#queue.push({ key, value: this.#bytes === undefined ? this.#held(slot) : (old as V), cause })
+        this.#removals.add(key, this.#bytes === undefined ? this.#held(slot) : (old as V), cause)
       }
       if (this.#bytes === undefined) this.#values[slot] = value
       else this.#bytes.write(slot)
       if (note !== undefined || this.#notes !== undefined) this.#noteDown(slot, note)
       if (this.#ttls !== undefined) this.#ttls[slot] = usableUntil - now
-      if (usableUntil !== Infinity) this.#expectDeadline(now)
+      if (usableUntil !== Infinity) this.#time.expectDeadline(now)
     }
-    if (this.#queue.length !== 0) this.#deliver()
+    this.#removals?.deliver()
     return answer >= 0
   }
 
@@ -794,13 +759,7 @@ export class L1<V> implements PreparedHome<V> {
     const answer = this.#core.remove(key, now)
     if (answer >= 0) {
       const slot = answer >> 3
-      if (this.#onRemoval !== undefined) {
-        this.#queue.push({
-          key,
-          value: this.#bytes === undefined ? this.#held(slot) : (old as V),
-          cause: 'deleted',
-        })
-      }
+      this.#removals?.add(key, this.#bytes === undefined ? this.#held(slot) : (old as V), 'deleted')
       this.#release(slot)
     }
     this.#settle()
@@ -846,7 +805,7 @@ export class L1<V> implements PreparedHome<V> {
 
   /** Whether a listener wants values whose bytes the core gives back before it answers. */
   get #isToldOfBytes(): boolean {
-    return this.#bytes !== undefined && this.#onRemoval !== undefined
+    return this.#bytes !== undefined && this.#removals !== undefined
   }
 
   #glimpse(key: Key, now: number): V | undefined {
@@ -869,7 +828,7 @@ export class L1<V> implements PreparedHome<V> {
 
   /** Looks `key` up as `get` does. */
   #use(key: Key): number {
-    const now = this.#time()
+    const now = this.#time.shared()
     const answer = this.#find(key, now)
     if (answer < 0) this.#settle()
     else if (this.#ttls !== undefined) this.#extend(answer >> 3, now)
@@ -899,14 +858,14 @@ export class L1<V> implements PreparedHome<V> {
     for (let at = 0; at < count; at++) {
       const slot = slots[at] as number
       if (this.#core.generationOf(slot) !== generations[at]) continue
-      if (this.#core.isUsable(slot, this.#time())) yield slot
+      if (this.#core.isUsable(slot, this.#time.shared())) yield slot
     }
   }
 
   /** Takes in what the last operation removed, and tells the listener. */
   #settle(): void {
     if (this.#core.removalCount !== 0) this.#collect()
-    if (this.#queue.length !== 0) this.#deliver()
+    this.#removals?.deliver()
   }
 
   #collect(): void {
@@ -914,125 +873,18 @@ export class L1<V> implements PreparedHome<V> {
     const count = core.removalCount
     for (let index = 0; index < count; index++) {
       const slot = core.removedSlot(index)
-      if (this.#onRemoval !== undefined) {
+      if (this.#removals !== undefined) {
         const cause = core.removedCause(index) === EXPIRED ? 'expired' : 'evicted'
-        this.#queue.push({ key: core.removedKey(index), value: this.#held(slot), cause })
+        this.#removals.add(core.removedKey(index), this.#held(slot), cause)
       }
       this.#release(slot)
     }
     core.drain()
   }
 
-  /**
-   * Hands the queue to the listener. What it throws does not stop the others from being delivered: it reaches
-   * the caller of the outermost operation afterwards, several errors as one AggregateError.
-   */
-  #deliver(): void {
-    // A listener that uses the cache comes here again; the loop below takes what it added.
-    if (this.#isDelivering) return
-    this.#isDelivering = true
-    const listener = this.#onRemoval as RemovalListener<V>
-    const errors: unknown[] = []
-    for (let at = 0; at < this.#queue.length; at++) {
-      const { key, value, cause } = this.#queue[at] as Removal<V>
-      try {
-        listener(key, value, cause)
-      } catch (error) {
-        errors.push(error)
-      }
-    }
-    this.#queue.length = 0
-    this.#isDelivering = false
-    if (errors.length === 1) throw errors[0]
-    if (errors.length > 1) throw new AggregateError(errors, `onRemoval threw for ${errors.length} entries`)
-  }
-
   #ttlOf({ ttl }: L1CallOptions): number {
     if (ttl === undefined) return this.#ttlMs
     return ttl === null ? Infinity : toMs(ttl, 'ttl')
-  }
-
-  /** The time for operations that may use a shared reading. */
-  #time(): number {
-    return this.#now < 0 ? this.#readClock() : this.#now
-  }
-
-  #notBefore(now: number): number {
-    if (now <= this.#latest) return this.#latest
-    this.#latest = now
-    return now
-  }
-
-  #readClock(): number {
-    const now = this.#notBefore(this.#clock.now())
-    if (!this.#isTimed || this.#clockResolutionMs === 0) return now
-    if (this.#resolutionTimer === undefined && this.#hasTimers) {
-      this.#resolutionTimer = this.#startTimer(this.#clockResolutionMs, (l1) => {
-        l1.#resolutionTimer = undefined
-        l1.#now = l1.#isTimed ? -1 : 0
-      })
-    }
-    if (this.#resolutionTimer !== undefined) this.#now = now
-    return now
-  }
-
-  /** An entry got a deadline at `now`: reads need the time, and someone must look after it. */
-  #expectDeadline(now: number): void {
-    this.#deadlineSetAt = now
-    if (!this.#isTimed) {
-      this.#isTimed = true
-      this.#now = -1
-    }
-    if (this.#sweepAt > now + SWEEP_MS) this.#planSweep(now + SWEEP_MS, now)
-  }
-
-  #planSweep(at: number, now: number): void {
-    if (!this.#hasTimers) return
-    this.#sweepTimer?.cancel()
-    this.#sweepAt = at
-    this.#sweepTimer = this.#startTimer(at - now, (l1) => l1.#sweep())
-  }
-
-  /**
-   * Expires what is due. The next sweep comes after an eighth of the time since a deadline was last set, so
-   * that an entry waits no longer for the sweep than for the wheel, whose buckets are as coarse; a cache that
-   * idles for a year is swept 150 times.
-   */
-  #sweep(): void {
-    this.#sweepTimer = undefined
-    this.#sweepAt = Infinity
-    const now = this.#notBefore(this.#clock.now())
-    if (this.#resolutionTimer !== undefined) this.#now = now
-    this.#core.advance(now, SWEEP_BUDGET)
-    if (!this.#core.isTimed) this.#forgetTime()
-    else if (this.#core.isBehind(now)) this.#planSweep(now + 1, now)
-    else this.#planSweep(now + Math.max(SWEEP_MS, (now - this.#deadlineSetAt) / 8), now)
-    this.#settle()
-  }
-
-  /** Nothing is left that has a deadline. */
-  #forgetTime(): void {
-    this.#isTimed = false
-    this.#now = 0
-    this.#sweepTimer?.cancel()
-    this.#sweepTimer = undefined
-    this.#sweepAt = Infinity
-    this.#resolutionTimer?.cancel()
-    this.#resolutionTimer = undefined
-  }
-
-  /** Where timers cannot be had, reads go to the clock each time, and expiry to reads and writes. */
-  #startTimer(delayMs: number, run: (l1: L1<V>) => void): Timer | undefined {
-    const self = this.#self
-    try {
-      return this.#clock.setTimer(() => {
-        const l1 = self.deref()
-        if (l1 !== undefined) run(l1)
-      }, delayMs)
-    } catch {
-      this.#hasTimers = false
-      return undefined
-    }
   }
 }
 
