@@ -1,7 +1,7 @@
 // Django's behaviours, by their numbers in its design notes: those of every backend, tried bare and under a first level.
 // What a number leaves open is Django's own test of that name.
 
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { configureCaches, InvalidCacheBackendError } from '../../src/django/index.ts'
 import type { DjangoBackend, World } from '../support/django-worlds.ts'
 import {
@@ -327,8 +327,14 @@ behaviour(47, 'zero is not at all', all, async (_, cache) => {
 behaviour(48, 'parts of a second', all, async (world, cache) => {
   await cache.set('key1', 'spam', { timeout: 100.2 })
   expect(await cache.get('key1')).toBe('spam')
-  await cache.set('key2', 'eggs', { timeout: 0.4 })
-  expect(await cache.get('key2')).toBe('eggs')
+  // A busy machine may take longer over one call than that.
+  await vi.waitUntil(
+    async () => {
+      await cache.set('key2', 'eggs', { timeout: 0.4 })
+      return (await cache.get('key2')) === 'eggs'
+    },
+    { timeout: 20_000, interval: 1 },
+  )
   await world.pass(450)
   expect(await cache.get('key2')).toBeUndefined()
 })
