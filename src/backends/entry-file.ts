@@ -96,12 +96,17 @@ export function parseHead(bytes: Buffer, size: number): ParsedHead | undefined {
   const payloadAt = keyEnd + CHECKSUM_BYTES
   if (payloadAt > bytes.length || payloadAt + payloadBytes !== size) return undefined
   if (crc32c(bytes, 0, keyEnd) !== bytes.readUInt32LE(keyEnd)) return undefined
-  const partition = bytes.readUInt32LE(56)
-  const stamp = { partition, epoch: bytes.readDoubleLE(24), sequence: bytes.readDoubleLE(32) }
   return {
     key: bytes.toString('utf8', FIXED_BYTES, keyEnd),
     position: { epoch: bytes.readDoubleLE(8), sequence: bytes.readDoubleLE(16) },
-    stamp: bytes.readUInt32LE(4) === HAS_STAMP ? stamp : undefined,
+    stamp:
+      bytes.readUInt32LE(4) === HAS_STAMP
+        ? {
+            partition: bytes.readUInt32LE(56),
+            epoch: bytes.readDoubleLE(24),
+            sequence: bytes.readDoubleLE(32),
+          }
+        : undefined,
     writtenAt: bytes.readDoubleLE(40),
     ttlMs: bytes.readDoubleLE(48),
     payloadAt,

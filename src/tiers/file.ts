@@ -1,9 +1,9 @@
 // The tier in a directory: one file per entry, shared by all processes of one machine, with no server.
 //
 // Entries are whole or absent to every reader, kill -9 included: a file is written beside its place and renamed
-// into it, or, up to a page, written over in one piece (0039). What changes an entry takes the directory's lock, so `add`, `compareAndSet` and
-// `increment` are atomic between processes; what reads takes none. With `fileBus` over the same directory
-// it is the authority of a fleet of processes on one machine; without one, plain storage.
+// into it, or, up to a page, written over in one piece (0039). What changes an entry takes the directory's lock,
+// so `add`, `compareAndSet` and `increment` are atomic between processes; what reads takes none. With `fileBus`
+// over the same directory it is the authority of a fleet of processes on one machine; without one, plain storage.
 //
 // Where things are: src/backends/shared-directory.ts has the layout, log.ts the order of mutations,
 // lock.ts the lock, entry-file.ts the form of a file, directory.ts what guards against other users.

@@ -116,8 +116,13 @@ class LmdbTier implements Tier {
     this.#pruneEntries = pruneEntries
   }
 
+  /** Without a promise of its own on the way: a look into the map takes no longer than one. */
   get(key: string): Promise<TierEntry | undefined> {
-    return this.#attempt('get', async (database) => this.#look(database, key)?.entry)
+    try {
+      return Promise.resolve(this.#look(this.#opened('get'), key)?.entry)
+    } catch (error) {
+      return Promise.reject(this.#failure('get', error))
+    }
   }
 
   getMany(keys: readonly string[]): Promise<(TierEntry | undefined)[]> {
@@ -274,20 +279,27 @@ class LmdbTier implements Tier {
   }
 
   async #attempt<T>(what: string, run: (database: Database) => Promise<T>): Promise<T> {
+    try {
+      return await run(this.#opened(what))
+    } catch (error) {
+      throw this.#failure(what, error)
+    }
+  }
+
+  #opened(what: string): Database {
     if (this.#isClosed)
       throw new CacheError('CACHE_CLOSED', `lmdb tier: ${what} after close`, { tier: this.name })
-    try {
-      this.#database ??= openIn(this.#environment, this.#name)
-      return await run(this.#database)
-    } catch (error) {
-      if (error instanceof CacheError || error instanceof TypeError || error instanceof RangeError)
-        throw error
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new CacheError('CACHE_TIER_FAILED', `lmdb tier: ${what} failed: ${reason}`, {
-        tier: this.name,
-        cause: error,
-      })
-    }
+    this.#database ??= openIn(this.#environment, this.#name)
+    return this.#database
+  }
+
+  #failure(what: string, error: unknown): unknown {
+    if (error instanceof CacheError || error instanceof TypeError || error instanceof RangeError) return error
+    const reason = error instanceof Error ? error.message : String(error)
+    return new CacheError('CACHE_TIER_FAILED', `lmdb tier: ${what} failed: ${reason}`, {
+      tier: this.name,
+      cause: error,
+    })
   }
 }
 
