@@ -4,12 +4,13 @@
  * times at random under load; then a million pairs of keys are compared on every tier.
  *
  * After each kill every key reads as after the operation before the kill, as after the one it happened in, or not at
- * all, and the directory goes on. `--every 20` takes one call in twenty, from a different one each time the seed is.
+ * all, and the directory goes on. `--every 20` takes one call in twenty, from a different one each time the seed is;
+ * `--from 600` goes on with the 600th run, and `--jobs 4` has four at once instead of one for each processor.
  * It needs strace, which is installed where it is missing and that is allowed.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from '../../scripts/build.js'
@@ -34,6 +35,8 @@ const changing = [
 ]
 
 const every = Number(argumentOf('--every') ?? 1)
+const from = Number(argumentOf('--from') ?? 0)
+const jobs = Number(argumentOf('--jobs') ?? availableParallelism())
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
 const script = fileURLToPath(new URL('script.js', import.meta.url))
 const built = pathToFileURL(join(root, 'dist/tiers/file.js')).href
@@ -51,11 +54,12 @@ function argumentOf(option) {
  * Runs the script under strace, killed at the call with a number if there is one.
  *
  * @param {string} directory
+ * @param {string} output where strace says what it saw
  * @param {string[]} options
  * @returns {Promise<string | null>} the signal that ended it
  */
-function trace(directory, options) {
-  const args = ['-f', '-o', join(folder, 'trace'), ...options, process.execPath, script, built, directory]
+function trace(directory, output, options) {
+  const args = ['-f', '-o', output, ...options, process.execPath, script, built, directory]
   const child = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr?.on('data', (data) => (said += data))
@@ -77,8 +81,9 @@ function trace(directory, options) {
  */
 async function numbersOf(call) {
   const directory = join(folder, 'counted')
-  await trace(directory, ['-e', `trace=${call},?lstat,?newfstatat,?statx`])
-  const lines = readFileSync(join(folder, 'trace'), 'utf8').split('\n')
+  const output = join(folder, 'trace')
+  await trace(directory, output, ['-e', `trace=${call},?lstat,?newfstatat,?statx`])
+  const lines = readFileSync(output, 'utf8').split('\n')
   const main = lines[0]?.split(' ')[0]
   let first = 1
   let count = 0
@@ -124,33 +129,47 @@ async function wrongIn(directory) {
   }
 }
 
+/**
+ * Runs the script up to a call, and looks at what is left.
+ *
+ * @param {{ call: string, number: number }} point
+ * @param {number} run
+ * @returns {Promise<boolean>} whether it was killed there
+ */
+async function killAt({ call, number }, run) {
+  const directory = join(folder, `run-${run}`)
+  const inject = `inject=${call}:signal=SIGKILL:when=${number}`
+  const signal = await trace(directory, '/dev/null', ['-e', `trace=${call}`, '-e', inject])
+  const wrong = await wrongIn(directory)
+  if (wrong !== undefined) {
+    failures++
+    console.log(`FAILED  killed at ${call} ${number}: ${wrong}`)
+  }
+  rmSync(directory, { recursive: true, force: true })
+  return signal === 'SIGKILL'
+}
+
 async function killAtEveryCall() {
-  let runs = 0
-  let kills = 0
+  /** @type {{ call: string, number: number }[]} */
+  const points = []
   for (const call of changing) {
     const { first, last } = await numbersOf(call)
-    let killed = 0
-    for (let number = first + (seed % every); number <= last; number += every) {
-      const directory = join(folder, `run-${runs++}`)
-      const signal = await trace(directory, [
-        '-e',
-        `trace=${call}`,
-        '-e',
-        `inject=${call}:signal=SIGKILL:when=${number}`,
-      ])
-      if (signal === 'SIGKILL') killed++
-      const wrong = await wrongIn(directory)
-      if (wrong !== undefined) {
-        failures++
-        console.log(`FAILED  killed at ${call} ${number}: ${wrong}`)
-      }
-      rmSync(directory, { recursive: true, force: true })
-    }
-    kills += killed
-    console.log(`${call}: calls ${first} to ${last}, ${killed} kills`)
+    for (let number = first + (seed % every); number <= last; number += every) points.push({ call, number })
+    console.log(`${call}: calls ${first} to ${last}`)
   }
+  let next = from
+  let kills = 0
+  const inTurn = async () => {
+    for (let run = next++; run < points.length; run = next++) {
+      if (run > from && run % 100 === 0) console.log(`${run} of ${points.length} runs, ${failures} failures`)
+      const point = points[run]
+      if (point !== undefined && (await killAt(point, run))) kills++
+    }
+  }
+  await Promise.all(Array.from({ length: jobs }, inTurn))
   // Runs in which nobody was killed would show nothing.
   if (kills === 0) failures++
+  const runs = Math.max(0, points.length - from)
   console.log(`${runs} runs, ${kills} kills, ${failures} failures (one call in ${every}, SEED=${seed})`)
 }
 
