@@ -3,7 +3,7 @@
 
 import type { Lifetime } from '../entry.ts'
 import { notFound, sumOf } from './conditions.ts'
-import { type Copies, type HeldValue, marked, type Note } from './copies.ts'
+import type { Copies, HeldValue, Note } from './copies.ts'
 import type { Subject } from './subject.ts'
 
 /** Conditional mutations of L1 alone. */
@@ -25,7 +25,7 @@ export class Alone {
     const held = this.#fresh(l1Key)
     if (held === undefined) return false
     if (lifetime.ttlMs === 0) this.#copies.drop(l1Key)
-    else this.#copies.keep(l1Key, held.value, lifetime, undefined, marked(undefined, held.note?.mark))
+    else this.#copies.keep(l1Key, held.value, lifetime, undefined, notAhead(held.note))
     return true
   }
 
@@ -33,7 +33,8 @@ export class Alone {
     const held = this.#fresh(l1Key)
     if (held === undefined) throw notFound(key)
     const sum = sumOf(key, held.value, delta)
-    this.#copies.put(l1Key, sum, held.freshUntil, held.usableUntil, undefined, held.note)
+    const note = held.note && { ...held.note, validators: undefined }
+    this.#copies.put(l1Key, sum, held.freshUntil, held.usableUntil, undefined, note)
     return sum
   }
 
@@ -49,8 +50,7 @@ export class Alone {
     if (held === undefined) return false
     const now = held.freshUntil + held.staleForMs
     const staleMs = held.usableUntil - held.freshUntil
-    if (staleMs > 0)
-      this.#copies.put(l1Key, held.value, now, now + staleMs, undefined, marked(undefined, held.note?.mark))
+    if (staleMs > 0) this.#copies.put(l1Key, held.value, now, now + staleMs, undefined, notAhead(held.note))
     else this.#copies.drop(l1Key)
     return true
   }
@@ -67,4 +67,9 @@ export class Alone {
     const held = this.#copies.held(l1Key)
     return held !== undefined && held.staleForMs < 0 ? held : undefined
   }
+}
+
+/** The note of a value that gets other times: what it says of renewing it before its end was for those it had. */
+function notAhead(note: Note | undefined): Note | undefined {
+  return note && { ...note, aheadMs: 0, spreadMs: 0 }
 }

@@ -83,7 +83,14 @@ export class Conditions {
           : {
               op: 'swap',
               key: stored,
-              bytes: encodeEnvelope(this.#codec, stored, found.value, staleMs, found.tagged),
+              bytes: encodeEnvelope(
+                this.#codec,
+                stored,
+                found.value,
+                staleMs,
+                found.tagged,
+                found.validators,
+              ),
               remainingMs,
               expected: found.bytes,
             }

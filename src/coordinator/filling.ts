@@ -19,7 +19,7 @@ import type { Failures } from './failures.ts'
 import type { HoldOff } from './hold-off.ts'
 import { LoadSlots } from './load-slots.ts'
 import type { LoadTurn, LoadTurns } from './load-turns.ts'
-import { type Loaded, type Loader, runLoader, timeoutOf } from './loading.ts'
+import { type Loaded, type Loader, type Previous, runLoader, timeoutOf } from './loading.ts'
 import type { Fence, Marks, Turn } from './marks.ts'
 import { noteOf } from './renewal.ts'
 import type { Subject } from './subject.ts'
@@ -103,6 +103,11 @@ export interface FillingParts {
   met(stored: string, stamp: Stamp, isFlight: boolean): boolean
   /** A value was given out that is newer than what a search may bring whose loader did not begin since `beganAt`. */
   forget(stored: string, beganAt: number): void
+}
+
+/** What is known from before a load, and for how long it has been stale. */
+interface Before extends Previous {
+  readonly staleForMs: number
 }
 
 /** Where a load stood when its loader began. */
@@ -216,7 +221,7 @@ export class Filling {
       const freshMs = found === undefined ? 0 : found.freshUntil - this.#clock.now()
       if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
 
-      const before = found === undefined ? held : { value: found.value, staleForMs: -freshMs }
+      const before = previousOf(found, held, -freshMs)
       if (before !== undefined) {
         const since = this.#clock.now() - before.staleForMs
         note.stale = { value: before.value, since, level: found?.level ?? 'l1' }
@@ -282,24 +287,21 @@ export class Filling {
   /** Runs the loader and keeps what it brings. */
   async #load(
     search: Search,
-    before: { readonly value: unknown; readonly staleForMs: number } | undefined,
+    before: Before | undefined,
     since: Stamp | undefined,
     asOf: Stamp | undefined,
     heard: Stamp | undefined,
     fence: Fence,
     waitedMs: number,
   ): Promise<unknown> {
-    const { call, held, load, subject } = search
+    const { call, load, subject } = search
     const { key, stored } = subject
     const beganAt = this.#clock.now()
-    // Validators are noted in L1 alone, for the value that is there.
-    const validators =
-      before !== undefined && before.value === held?.value ? held?.note?.validators : undefined
     const request = {
       load,
       key,
       limitMs: call.loadTimeoutMs - waitedMs,
-      previous: before && { value: before.value, validators },
+      previous: before,
       running: this.#running,
     }
     // Asked now as well: what was removed is forgotten when its time is over, and this load may last longer.
@@ -396,7 +398,7 @@ export class Filling {
       call.refreshAhead,
       call.lifetime?.ttlMs ?? Number.POSITIVE_INFINITY,
       undefined,
-      undefined,
+      found.validators,
     )
     if (found.depth > 0) {
       await this.#inTurn(this.#marks.copy(subject.stored), async () => {
@@ -430,7 +432,7 @@ export class Filling {
     const isForTiers = skip !== 'tiers'
     if (isForTiers && this.#stack.levels.length > 0) {
       try {
-        bytes = encodeEntry(this.#codec, subject, value, lifetime, tagged)
+        bytes = encodeEntry(this.#codec, subject, value, lifetime, tagged, beside?.validators)
       } catch (error) {
         if (this.#events.hears('entry.unencodable')) {
           this.#events.tell('entry.unencodable', { key: subject.key, error })
@@ -491,6 +493,16 @@ export class Filling {
       turn.end()
     }
   }
+}
+
+/** What is known from before: what a tier has, or else L1. */
+function previousOf(
+  found: Found | undefined,
+  held: HeldValue | undefined,
+  staleForMs: number,
+): Before | undefined {
+  if (found !== undefined) return { value: found.value, validators: found.validators, staleForMs }
+  return held && { value: held.value, validators: held.note?.validators, staleForMs: held.staleForMs }
 }
 
 /** Whether a search waits for what other processes load: not one that wants nothing of theirs, nor one of many keys. */

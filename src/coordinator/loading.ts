@@ -2,11 +2,13 @@
 // context, about the value it brings, is collected here and decided upon in filling.ts.
 
 import type { Clock } from '../clock.ts'
-import type { Duration } from '../duration.ts'
+import { type Duration, describe } from '../duration.ts'
 import { CacheError } from '../errors.ts'
 import type { Key } from '../key.ts'
 import { checkTags, ttlMsOf } from '../options.ts'
 import type { LoadSlots } from './load-slots.ts'
+
+const LONGEST_VALIDATOR_BYTES = 4_096
 
 /** What a loader is given. */
 export interface LoaderContext<V = unknown> {
@@ -19,7 +21,7 @@ export interface LoaderContext<V = unknown> {
   readonly signal: AbortSignal
   /** The value from before, when a level still has it, stale or about to be; `undefined` when none has. */
   readonly stale: V | undefined
-  /** The `etag` that the loader set for the value in `stale`; `undefined` when it set none, or another process did. */
+  /** The `etag` that a loader set for the value in `stale`, in this process or another one; `undefined` when none did. */
   readonly etag: string | undefined
   /** As `etag`, for the `lastModified` it set. */
   readonly lastModified: string | undefined
@@ -28,8 +30,12 @@ export interface LoaderContext<V = unknown> {
   setTtl(ttl: Duration | null): void
   /** Gives the value other tags than the call says. The last call counts. */
   setTags(tags: readonly string[]): void
-  /** Notes what the source says of the value's version, for the next loader of this key in this process. */
-  setValidators(validators: { readonly etag?: string; readonly lastModified?: string }): void
+  /**
+   * Notes what the source says of the value's version, for the next loader of this key: it is stored with the value, in
+   * every level, but with a codec that encrypts in L1 alone. Each at most 4,096 bytes of UTF-8; `null` is none. The last
+   * call counts.
+   */
+  setValidators(validators: ValidatorsGiven): void
   /** Returns `value`; it reaches those who wait and is not stored. Use it as `return skip(value)`. */
   skip<T>(value: T): T
   /** Fails with `error`, as a `throw` would; the loader cannot take it back. */
@@ -50,6 +56,12 @@ export interface LoaderContext<V = unknown> {
  * them and not stored; `null` is a value like any other.
  */
 export type Loader<T, V = unknown> = (context: LoaderContext<V>) => T | PromiseLike<T>
+
+/** What a loader may say of a value's version. */
+export interface ValidatorsGiven {
+  readonly etag?: string | null | undefined
+  readonly lastModified?: string | null | undefined
+}
 
 /** What a source says of a value's version. */
 export interface Validators {
@@ -130,6 +142,19 @@ export function timeoutOf(key: Key, what: string): CacheError {
   return new CacheError('CACHE_LOAD_TIMEOUT', `${what} (loadTimeout)`, { key })
 }
 
+/**
+ * Refuses what is no validator.
+ *
+ * @throws TypeError or RangeError.
+ */
+function checkValidator(value: unknown, name: string): string | undefined {
+  if (value === undefined || value === null) return undefined
+  if (typeof value !== 'string') throw new TypeError(`${name}: ${describe(value)} is not a string`)
+  const bytes = new TextEncoder().encode(value).length
+  if (bytes <= LONGEST_VALIDATOR_BYTES) return value
+  throw new RangeError(`${name}: ${bytes} bytes of UTF-8 are more than ${LONGEST_VALIDATOR_BYTES}`)
+}
+
 /** Rejects where the loader throws, too. */
 async function call({ load, key, previous }: LoadRequest, signal: AbortSignal): Promise<Loaded> {
   let ttlMs: number | undefined
@@ -151,7 +176,10 @@ async function call({ load, key, previous }: LoadRequest, signal: AbortSignal): 
       tags = checkTags(named)
     },
     setValidators({ etag, lastModified }) {
-      validators = { etag, lastModified }
+      validators = {
+        etag: checkValidator(etag, 'etag'),
+        lastModified: checkValidator(lastModified, 'lastModified'),
+      }
     },
     skip(value) {
       isSkipped = true

@@ -17,6 +17,7 @@ import type { Doubts } from './doubts.ts'
 import { decodeEnvelope } from './envelope.ts'
 import type { Guard } from './guard.ts'
 import type { Invalidations } from './invalidations.ts'
+import type { Validators } from './loading.ts'
 import type { Tagged, Tags, Verdict } from './tags.ts'
 
 /** A tier and the guard through which it is called. */
@@ -53,6 +54,8 @@ export interface Found {
   readonly stamp: Stamp | undefined
   /** `undefined` when it carries no tags. */
   readonly tagged: Tagged | undefined
+  /** What its loader said of its version; `undefined` when that was nothing. */
+  readonly validators: Validators | undefined
 }
 
 /** What a look through the tiers brought. */
@@ -374,7 +377,7 @@ export class TierStack {
     if (entry === undefined) return undefined
     if (this.#isCopy(depth) && !this.#invalidations.allows(stored, entry.stamp)) return undefined
     try {
-      const { value, staleMs, tagged } = decodeEnvelope(this.#codec, stored, entry.bytes)
+      const { value, staleMs, tagged, validators } = decodeEnvelope(this.#codec, stored, entry.bytes)
       const { freshMs, usableMs } = remainingTimes(entry.remainingMs, staleMs)
       return {
         value,
@@ -388,6 +391,7 @@ export class TierStack {
         bytes: entry.bytes,
         stamp: entry.stamp,
         tagged,
+        validators,
       }
     } catch (error) {
       if (this.#events.hears('entry.undecodable')) {

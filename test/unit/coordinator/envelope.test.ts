@@ -13,6 +13,8 @@ const text: Codec = {
 const KEY = 'app:7:user'
 const tagged = { tags: ['a', 'é'], since: { partition: 0, epoch: 7, sequence: 41 } }
 
+const validators = { etag: '"é"', lastModified: 'Mon' }
+
 const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ')
 
 describe('the envelope', () => {
@@ -61,6 +63,41 @@ describe('the envelope', () => {
     expect(isStoredInteger(encodeEnvelope(text, KEY, 7, 0))).toBe(true)
   })
 
+  test('format 3 has these bytes, for ever', () => {
+    expect(hex(encodeEnvelope(text, KEY, 'value', 1_500, tagged, validators))).toBe(
+      '03 63 03 02 d7 e5 a1 ee 00 00 00 00 00 70 97 40 00 00 00 00 00 00 1c 40 00 00 00 00 00 80 44 40 01 00 61 02 00 c3 a9 04 00 22 c3 a9 22 03 00 4d 6f 6e 76 61 6c 75 65',
+    )
+    expect(isStoredInteger(encodeEnvelope(text, KEY, 7, 0, undefined, validators))).toBe(false)
+  })
+
+  test.each([
+    { etag: '"1"', lastModified: 'Mon' },
+    { etag: '', lastModified: undefined },
+    { etag: undefined, lastModified: 'Mon' },
+  ])('gives back what validators there are: %o', (given) => {
+    for (const tags of [undefined, tagged]) {
+      expect(decodeEnvelope(text, KEY, encodeEnvelope(text, KEY, 'value', 5, tags, given))).toStrictEqual({
+        value: 'value',
+        staleMs: 5,
+        tagged: tags,
+        validators: given,
+      })
+    }
+  })
+
+  test('has validators neither from nor for a codec that hides its values', () => {
+    const secret: Codec = { ...text, isSecret: true }
+    expect(encodeEnvelope(secret, KEY, 'value', 0, undefined, validators)[0]).toBe(1)
+    const bytes = encodeEnvelope(text, KEY, 'value', 0, tagged, validators)
+    expect(decodeEnvelope(secret, KEY, bytes)).toEqual({ value: 'value', staleMs: 0, tagged })
+  })
+
+  test('of a later format is CACHE_DECODE_FAILED, so that it is loaded', () => {
+    const bytes = encodeEnvelope(text, KEY, 'value', 0)
+    bytes[0] = 4
+    expect(() => decodeEnvelope(text, KEY, bytes)).toThrow(/format 4 is not known, only 1 to 3/)
+  })
+
   test('gives back the tags, and since when they are known', () => {
     expect(decodeEnvelope(text, KEY, encodeEnvelope(text, KEY, 'value', 0, tagged))).toEqual({
       value: 'value',
@@ -83,30 +120,34 @@ describe('the envelope', () => {
   })
 
   test.each([
-    ['without tags', undefined],
-    ['with tags', tagged],
-  ])('%s and with any byte changed, cut or doubled is CACHE_DECODE_FAILED and nothing else', (_, tags) => {
-    const whole = encodeEnvelope(text, KEY, 'a value of some length', 60_000, tags)
-    const damaged: Uint8Array[] = []
-    for (let at = 0; at < whole.length; at++) {
-      for (const flip of [1, 2, 4, 8, 16, 32, 64, 128]) {
-        const copy = whole.slice()
-        copy[at] = (copy[at] as number) ^ flip
-        damaged.push(copy)
+    ['without tags', undefined, undefined],
+    ['with tags', tagged, undefined],
+    ['with validators', tagged, validators],
+  ])(
+    '%s and with any byte changed, cut or doubled is CACHE_DECODE_FAILED and nothing else',
+    (_, tags, said) => {
+      const whole = encodeEnvelope(text, KEY, 'a value of some length', 60_000, tags, said)
+      const damaged: Uint8Array[] = []
+      for (let at = 0; at < whole.length; at++) {
+        for (const flip of [1, 2, 4, 8, 16, 32, 64, 128]) {
+          const copy = whole.slice()
+          copy[at] = (copy[at] as number) ^ flip
+          damaged.push(copy)
+        }
+        damaged.push(whole.slice(0, at))
+        damaged.push(Uint8Array.from([...whole.subarray(0, at + 1), ...whole.subarray(at)]))
       }
-      damaged.push(whole.slice(0, at))
-      damaged.push(Uint8Array.from([...whole.subarray(0, at + 1), ...whole.subarray(at)]))
-    }
-    for (const bytes of damaged) {
-      try {
-        decodeEnvelope(text, KEY, bytes)
-        expect.fail(`decoded ${hex(bytes)}`)
-      } catch (error) {
-        expect(error).toBeInstanceOf(CacheError)
-        expect((error as CacheError).code).toBe('CACHE_DECODE_FAILED')
+      for (const bytes of damaged) {
+        try {
+          decodeEnvelope(text, KEY, bytes)
+          expect.fail(`decoded ${hex(bytes)}`)
+        } catch (error) {
+          expect(error).toBeInstanceOf(CacheError)
+          expect((error as CacheError).code).toBe('CACHE_DECODE_FAILED')
+        }
       }
-    }
-  })
+    },
+  )
 
   test('of another codec is refused before its bytes are decoded', () => {
     const other: Codec = { ...text, id: 100, decode: () => expect.fail('decoded') as never }

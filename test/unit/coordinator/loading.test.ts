@@ -5,6 +5,7 @@ import type { Cache } from '../../../src/cache.ts'
 import type { LoaderContext } from '../../../src/coordinator/loading.ts'
 import { createCache } from '../../../src/create-cache.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
+import { Hub, memoryTier } from '../../../src/tiers/memory.ts'
 import { arrangements, deferred, inNamespaces, opened, pass, rest } from '../../support/caches.ts'
 
 const down = new Error('the source is down')
@@ -247,7 +248,7 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     )
   })
 
-  test('a refresh knows the stale value, and in this process its validators', async () => {
+  test('a refresh knows the stale value and its validators, and keeps both when nothing is modified', async () => {
     const { cache, clock } = await opened(arrangement)
     const options = { ttl: '1s', staleWhileRevalidate: '1h' } as const
     const load = ({ setValidators }: LoaderContext) => {
@@ -257,22 +258,48 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     await cache.getOrSet('a', load, options)
     await pass(clock, 1_000)
     const seen: Partial<LoaderContext>[] = []
-    await cache.getOrSet(
-      'a',
-      ({ stale, etag, lastModified, notModified }) => {
-        seen.push({ stale, etag, lastModified })
-        return notModified()
-      },
-      options,
-    )
-    await rest()
-    const hasNotes = cache.stats().l1 !== undefined && !arrangement.hasTier
-    expect(seen[0]?.stale).toBe('body')
-    if (hasNotes) {
-      expect(seen[0]?.etag).toBe('"1"')
-      expect(seen[0]?.lastModified).toBe('Mon, 02 Jan 2006 15:04:05 GMT')
+    const ask = ({ stale, etag, lastModified, notModified }: LoaderContext) => {
+      seen.push({ stale, etag, lastModified })
+      return notModified()
     }
+    await cache.getOrSet('a', ask, options)
+    await rest()
+    const first = { stale: 'body', etag: '"1"', lastModified: 'Mon, 02 Jan 2006 15:04:05 GMT' }
+    expect(seen).toEqual([first])
     expect(await cache.get('a')).toBe('body')
+    await pass(clock, 1_000)
+    expect(await cache.getOrSet('a', ask, options)).toBe('body')
+    await rest()
+    expect(seen).toEqual([first, first])
+  })
+
+  test('validators go with their value: a touch keeps them, another value has none', async () => {
+    const { cache } = await opened(arrangement)
+    if (arrangement.name.includes('bus and no tier')) return
+    const load = ({ setValidators }: LoaderContext) => {
+      setValidators({ etag: '"1"', lastModified: null })
+      return 1
+    }
+    const etagAfter = async (change: () => Promise<unknown>): Promise<unknown> => {
+      await cache.getOrSet('a', load, { forceFresh: true })
+      await change()
+      let seen: unknown = 'not called'
+      await cache.getOrSet('a', ({ etag }) => (seen = etag), { forceFresh: true, staleIfError: '1h' })
+      return seen
+    }
+    expect(await etagAfter(() => Promise.resolve())).toBe('"1"')
+    expect(await etagAfter(() => cache.touch('a', { ttl: '1h', staleIfError: '2h' }))).toBe('"1"')
+    expect(await etagAfter(() => cache.incr('a'))).toBeUndefined()
+    expect(await etagAfter(() => cache.set('a', 1))).toBeUndefined()
+    expect(await etagAfter(() => cache.delete('a'))).toBeUndefined()
+  })
+
+  test('what can be no validator fails the load that says it', async () => {
+    const { cache } = await opened(arrangement)
+    const saying = (etag: unknown) =>
+      cache.getOrSet('a', ({ setValidators }) => setValidators({ etag: etag as string }))
+    await expect(saying(7)).rejects.toThrow(new TypeError('etag: 7 is not a string'))
+    await expect(saying('é'.repeat(2_049))).rejects.toThrow('etag: 4098 bytes of UTF-8 are more than 4096')
   })
 
   test('a loader that throws, settles twice or ignores its signal harms its own callers only', async () => {
