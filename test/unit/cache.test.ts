@@ -212,7 +212,7 @@ describe.each([...arrangements, ...inNamespaces])('a cache: $name', (arrangement
     expect((await cache.getEntry('b'))?.isStale ?? true).toBe(true)
   })
 
-  test('getOrSet loads once for all who ask at once, and keeps the value', async () => {
+  test('rule 3.1.20: getOrSet loads once for all who ask at once, and keeps the value', async () => {
     const { cache } = await opened(arrangement)
     let loads = 0
     const loading = deferred<string>()
@@ -255,7 +255,7 @@ describe.each([...arrangements, ...inNamespaces])('a cache: $name', (arrangement
     expect(await cache.getOrSet('a', () => 'value')).toBe('value')
   })
 
-  test('a loader that resolves to undefined stores nothing', async () => {
+  test('rule 3.2.4: a loader that resolves to undefined stores nothing', async () => {
     const { cache } = await opened(arrangement)
     expect(await cache.getOrSet('a', () => undefined)).toBeUndefined()
     expect(await cache.getOrSet('a', () => 1)).toBe(1)
@@ -283,7 +283,7 @@ describe.each([...arrangements, ...inNamespaces])('a cache: $name', (arrangement
   })
 
   test.each(['set', 'delete', 'clear'] as const)(
-    'a load that a %s here overtakes is returned and kept nowhere',
+    'rule 3.3.2: a load that a %s here overtakes is returned and kept nowhere',
     async (op) => {
       const { cache, other } = await opened(arrangement)
       const loading = deferred<string>()
@@ -307,7 +307,7 @@ describe.each([...arrangements, ...inNamespaces])('a cache: $name', (arrangement
     },
   )
 
-  test('a caller who comes after a mutation does not join a load from before it', async () => {
+  test('rule 3.3.1: a caller who comes after a mutation does not join a load from before it', async () => {
     const { cache } = await opened(arrangement)
     const before = deferred<string>()
     const first = cache.getOrSet('a', () => before.promise)
@@ -355,7 +355,7 @@ describe.each([...arrangements, ...inNamespaces])('a cache: $name', (arrangement
     if (arrangement.name.includes('ledger')) expect(await other.get('a')).toBe(4)
   })
 
-  test('staleWhileRevalidate answers at once and refreshes once behind it', async () => {
+  test('rule 3.1.5: staleWhileRevalidate answers at once and refreshes once behind it', async () => {
     const { cache, clock } = await opened(arrangement)
     const options = { ttl: '1s', staleWhileRevalidate: '9s' } as const
     let loads = 0
@@ -372,7 +372,7 @@ describe.each([...arrangements, ...inNamespaces])('a cache: $name', (arrangement
     expect(await cache.getOrSet('a', load, options), 'past the window').toBe(3)
   })
 
-  test('staleIfError answers for a loader that fails, to the end of its window', async () => {
+  test('rule 3.2.2: staleIfError answers for a loader that fails, to the end of its window', async () => {
     const { cache, clock } = await opened(arrangement)
     const options = { ttl: '1s', staleIfError: '10s' } as const
     const failure = new Error('down')

@@ -183,7 +183,7 @@ describe('when a tier fails', () => {
     expect(failed).toEqual(['get', 'getMany', 'get', 'set'])
   })
 
-  test('a mutation rejects, and the value is gone here all the same', async () => {
+  test('rule 3.2.5: a mutation rejects, and the value is gone here all the same', async () => {
     const { cache, flaky } = withFlaky('far')
     await cache.set('a', 'old')
     flaky.plan = () => 'fail'
@@ -200,7 +200,7 @@ describe('when a tier fails', () => {
     ).toEqual({ failed: ['a', 'b'] })
   })
 
-  test('that hangs, nothing waits longer than its deadline, and then it is left alone for a while', async () => {
+  test('rule 3.1.15: that hangs, nothing waits longer than its deadline, and then it is left alone for a while', async () => {
     const { cache, clock, flaky } = withFlaky('only')
     flaky.plan = () => 'hang'
     for (let call = 0; call < 5; call++) {
@@ -317,7 +317,7 @@ describe('when a tier fails', () => {
     expect(failed).toEqual(['prune'])
   })
 
-  test('bytes that are no entry are a miss and an event', async () => {
+  test('rule 3.1.2: bytes that are no entry are a miss and an event', async () => {
     const tier = memoryTier()
     const cache = createCache({ ttl: '1m', tiers: [tier] })
     const undecodable: unknown[] = []

@@ -92,7 +92,7 @@ describe.each(arrangements)('namespaces: $name', (arrangement) => {
     expect([...(await cache.namespace('users').getMany(['a', 'b']))]).toEqual([['b', 3]])
   })
 
-  test('its own defaults, which a call may go against', async () => {
+  test('rule 3.2.1: its own defaults, which a call may go against', async () => {
     const { cache, clock } = await opened(arrangement)
     const brief = cache.namespace('brief', { ttl: '1s', version: 'v2' })
     await brief.set('a', 1)

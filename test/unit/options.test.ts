@@ -15,7 +15,7 @@ describe('options of a call', () => {
     expect(resolveCall(defaults, undefined)).toBe(defaults)
   })
 
-  test('go over the cache’s one by one', () => {
+  test('rule 3.2.1: go over the cache’s one by one', () => {
     expect(resolveCall(defaults, { ttl: '2m' })).toEqual({
       lifetime: { ttlMs: 120_000, staleWhileRevalidateMs: 0, staleIfErrorMs: 3_600_000 },
       staleWhileRevalidateMs: 0,

@@ -50,7 +50,7 @@ test('a file or a link in the place of a level is refused', () => {
   expect(() => makeLevel(join(folder, 'real'))).toThrow('0702')
 })
 
-test('replaceFile leaves the new file or the old one, and no other', () => {
+test('rule 3.2.8: replaceFile leaves the new file or the old one, and no other', () => {
   const path = join(folder, 'file')
   writeFileSync(`${path}.tmp`, 'left by the dead')
   replaceFile(path, [Buffer.from('one '), Buffer.from('piece')])

@@ -162,7 +162,7 @@ describe.each(deciding)('conditional mutations: $name', (arrangement) => {
     expect(await cache.get('a')).toBeUndefined()
   })
 
-  test('expire leaves the value to getOrSet for as long as its stale windows, everywhere', async () => {
+  test('rule 3.1.10: expire leaves the value to getOrSet for as long as its stale windows, everywhere', async () => {
     const { cache, other, clock } = await opened(arrangement, { ttl: '1h', staleIfError: '10s' })
     await cache.set('a', 'old')
     if (isShared(arrangement)) expect(await other.get('a')).toBe('old')

@@ -92,13 +92,13 @@ describe('the envelope', () => {
     expect(decodeEnvelope(secret, KEY, bytes)).toEqual({ value: 'value', staleMs: 0, tagged })
   })
 
-  test('of a later format is CACHE_DECODE_FAILED, so that it is loaded', () => {
+  test('rule 3.1.2: of a later format is CACHE_DECODE_FAILED, so that it is loaded', () => {
     const bytes = encodeEnvelope(text, KEY, 'value', 0)
     bytes[0] = 4
     expect(() => decodeEnvelope(text, KEY, bytes)).toThrow(/format 4 is not known, only 1 to 3/)
   })
 
-  test('gives back the tags, and since when they are known', () => {
+  test('rule 3.1.1: gives back the tags, and since when they are known', () => {
     expect(decodeEnvelope(text, KEY, encodeEnvelope(text, KEY, 'value', 0, tagged))).toEqual({
       value: 'value',
       staleMs: 0,

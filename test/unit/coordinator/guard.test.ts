@@ -65,7 +65,7 @@ describe('a guard', () => {
     await clock.run(1)
   })
 
-  test('leaves a part alone after five failures in a row, and lets one call through each second', async () => {
+  test('rule 3.2.7: leaves a part alone after five failures in a row, and lets one call through each second', async () => {
     const { clock, guard } = guarded()
     for (let call = 0; call < 5; call++) await guard.attempt('get', fails)
     expect(guard.state).toBe('open')

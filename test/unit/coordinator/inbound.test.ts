@@ -145,7 +145,7 @@ describe('what the bus tells', () => {
     expect(inbound.heard(0)).toEqual(at(12))
   })
 
-  test('twice is ignored, and so are keys that this cache changed itself; its clears are not', async () => {
+  test('rule 3.1.22: twice is ignored, and so are keys that this cache changed itself; its clears are not', async () => {
     const { told, listener } = await listening()
     told.length = 0
     listener.onMessage(message(11))

@@ -12,7 +12,7 @@ const sharing = arrangements.filter(({ name }) => name.includes('ledger'))
 describe.each(sharing)('loadLease: $name', (arrangement) => {
   const isHeard = arrangement.name.includes('bus') && !arrangement.name.includes('no bus')
 
-  test('who misses while another process loads waits for what that loads', async () => {
+  test('rule 3.1.20: who misses while another process loads waits for what that loads', async () => {
     const { cache, other, clock } = await opened(arrangement, { loadLease: '10s' })
     const answer = deferred<string>()
     const loads = [cache, cache, other, other].map((each, turn) =>
@@ -26,7 +26,7 @@ describe.each(sharing)('loadLease: $name', (arrangement) => {
     expect(cache.stats().loads + other.stats().loads).toBe(1)
   })
 
-  test('a holder that died delays nobody beyond the lease', async () => {
+  test('rule 3.1.21: a holder that died delays nobody beyond the lease', async () => {
     const { cache, other, clock } = await opened(arrangement, { loadLease: '2s' })
     void cache.getOrSet('a', () => new Promise(() => {})).catch(() => {})
     await rest()
@@ -103,7 +103,7 @@ test('where nobody keeps leases each process loads for itself, and health says s
   }
 })
 
-test('an authority that cannot be asked keeps nobody from loading', async () => {
+test('rule 3.1.21: an authority that cannot be asked keeps nobody from loading', async () => {
   const clock = new ManualClock()
   const tier = memoryTier({ hub: new Hub({ clock }) })
   const down = (): Promise<never> => Promise.reject(new Error('down'))

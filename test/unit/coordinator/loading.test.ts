@@ -26,7 +26,7 @@ function counting(): { count: () => Promise<never>; loads: () => number } {
 describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement) => {
   const keeps = arrangement.hasTier || !arrangement.name.startsWith('no L1')
 
-  test('after a failure the source is left alone for failureThrottle, as long as a stale value serves', async () => {
+  test('rule 3.1.8: after a failure the source is left alone for failureThrottle, as long as a stale value serves', async () => {
     const { cache, clock } = await opened(arrangement)
     const options = { ttl: '1s', staleIfError: '1h', failureThrottle: '10s' } as const
     await cache.getOrSet('a', () => 'good', options)
@@ -43,13 +43,23 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     expect(cache.stats().staleServed).toBe(7)
   })
 
+  test('rule 3.1.3: a stale window has to be given when the value is written, and when it is asked for', async () => {
+    const { cache, clock } = await opened(arrangement, { ttl: '1s', failureThrottle: 0 })
+    await cache.set('without', 'old')
+    await cache.set('with', 'old', { staleIfError: '1h' })
+    await pass(clock, 1_000)
+    await expect(cache.getOrSet('without', fail, { staleIfError: '1h' })).rejects.toBe(down)
+    await expect(cache.getOrSet('with', fail)).rejects.toBe(down)
+    expect(await cache.getOrSet('with', fail, { staleIfError: '1h' })).toBe('old')
+  })
+
   test('who has nothing to go on with loads in spite of the throttle', async () => {
     const { cache } = await opened(arrangement)
     await expect(cache.getOrSet('a', fail, { failureThrottle: '1h' })).rejects.toBe(down)
     expect(await cache.getOrSet('a', () => 'up again', { failureThrottle: '1h' })).toBe('up again')
   })
 
-  test('a throttle ends when the key is changed', async () => {
+  test('rule 3.1.9: a throttle ends when the key is changed', async () => {
     const { cache, clock } = await opened(arrangement)
     const options = { ttl: '1s', staleIfError: '1h', failureThrottle: '1h' } as const
     await cache.set('a', 'good', options)
@@ -77,7 +87,7 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     expect(loads()).toBe(2)
   })
 
-  test('fallback is given for the very first failure, is not stored, and spares the source while it is throttled', async () => {
+  test('rule 3.1.7: fallback is given for the very first failure, is not stored, and spares the source while it is throttled', async () => {
     const { cache, clock } = await opened(arrangement)
     const { count, loads } = counting()
     const options = { fallback: 'nothing yet', failureThrottle: '2s' }
@@ -97,7 +107,7 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     expect(await cache.getOrSet<unknown>('b', fail, { fallback: null })).toBeNull()
   })
 
-  test('after softLoadTimeout the stale value answers, and the load goes on and is stored', async () => {
+  test('rule 3.1.13: after softLoadTimeout the stale value answers, and the load goes on and is stored', async () => {
     const { cache, clock } = await opened(arrangement)
     const options = { ttl: '1s', staleIfError: '1h', softLoadTimeout: 200 } as const
     await cache.getOrSet('a', () => 'old', options)
@@ -115,7 +125,7 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     expect(cache.stats().loads).toBe(2)
   })
 
-  test('softLoadTimeout is no limit where no stale value may serve', async () => {
+  test('rule 3.1.12: softLoadTimeout is no limit where no stale value may serve', async () => {
     const { cache, clock } = await opened(arrangement)
     const loading = deferred<string>()
     const call = cache.getOrSet('a', () => loading.promise, { softLoadTimeout: 200, staleIfError: '1h' })
@@ -124,7 +134,7 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     expect(await call).toBe('value')
   })
 
-  test('at loadTimeout a stale value serves, else the call rejects', async () => {
+  test('rule 3.1.14: at loadTimeout a stale value serves, else the call rejects', async () => {
     const { cache, clock } = await opened(arrangement)
     const options = { ttl: '1s', staleIfError: '1h', loadTimeout: '2s' } as const
     await cache.getOrSet('a', () => 'old', options)
@@ -140,7 +150,7 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     await without
   })
 
-  test('who joins a load waits for it no longer than its own loadTimeout', async () => {
+  test('rule 3.1.14: who joins a load waits for it no longer than its own loadTimeout', async () => {
     const { cache, clock } = await opened(arrangement)
     const never = () => new Promise<string>(() => {})
     void cache.getOrSet('a', never).catch(() => {})
@@ -160,7 +170,7 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     expect(await cache.getOrSet('a', () => 'mine', { loadTimeout: '1s' })).toBe('mine')
   })
 
-  test('forceFresh passes by what is there and what is being loaded, and nothing older ends up over it', async () => {
+  test('rule 3.3.4: forceFresh passes by what is there and what is being loaded, and nothing older ends up over it', async () => {
     const { cache } = await opened(arrangement)
     await cache.set('a', 'old')
     expect(await cache.getOrSet('a', () => 'forced', { forceFresh: true })).toBe('forced')
@@ -185,7 +195,7 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     expect(await cache.getOrSet('a', fail, { forceFresh: true, staleIfError: 1 })).toBe('fresh')
   })
 
-  test('a loader says how long its value is good for', async () => {
+  test('rule 3.1.30: a loader says how long its value is good for', async () => {
     const { cache, clock } = await opened(arrangement)
     await cache.getOrSet('a', ({ setTtl }) => {
       setTtl('10s')
@@ -217,7 +227,7 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     expect(stored).toEqual([false])
   })
 
-  test('fail is a failure whatever the loader does about it', async () => {
+  test('rule 3.1.4: fail is a failure whatever the loader does about it', async () => {
     const { cache, clock } = await opened(arrangement)
     const options = { ttl: '1s', staleIfError: '1h' } as const
     const stubborn = (context: LoaderContext) => {
@@ -234,7 +244,7 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     expect(await cache.getOrSet('a', stubborn, options)).toBe('good')
   })
 
-  test('notModified gives the value from before a new life', async () => {
+  test('rule 3.1.31: notModified gives the value from before a new life', async () => {
     const { cache, clock } = await opened(arrangement)
     const options = { ttl: '1s', staleIfError: '1h' } as const
     const value = { n: 1 }
@@ -248,7 +258,7 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     )
   })
 
-  test('a refresh knows the stale value and its validators, and keeps both when nothing is modified', async () => {
+  test('rule 3.2.3: a refresh knows the stale value and its validators, and keeps both when nothing is modified', async () => {
     const { cache, clock } = await opened(arrangement)
     const options = { ttl: '1s', staleWhileRevalidate: '1h' } as const
     const load = ({ setValidators }: LoaderContext) => {
@@ -328,7 +338,7 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     expect(await cache.get('b')).toBe('first')
   })
 
-  test('a get that skips copies is answered by whoever orders, one that skips tiers by L1 alone', async () => {
+  test('rule 3.1.32: a get that skips copies is answered by whoever orders, one that skips tiers by L1 alone', async () => {
     const { cache } = await opened(arrangement)
     await cache.set('a', 1)
     expect(await cache.get('a', { skip: 'copies' })).toBe(arrangement.hasTier ? 1 : undefined)
@@ -338,7 +348,7 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     expect((await cache.getMany(['b'], { skip: 'tiers' })).size).toBe(0)
   })
 
-  test('a getOrSet that skips tiers neither asks nor writes them', async () => {
+  test('rule 3.1.32: a getOrSet that skips tiers neither asks nor writes them', async () => {
     const { cache } = await opened(arrangement)
     expect(await cache.getOrSet('a', () => 'here', { skip: 'tiers' })).toBe('here')
     for (const tier of cache.stats().tiers) expect(tier).toMatchObject({ hits: 0, misses: 0 })
@@ -417,7 +427,7 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
 })
 
 describe.each([...arrangements, ...inNamespaces])('renewal before the end: $name', (arrangement) => {
-  test('refreshAhead renews behind the answer, once, after its share of the ttl', async () => {
+  test('rule 3.1.16: refreshAhead renews behind the answer, once, after its share of the ttl', async () => {
     const { cache, clock } = await opened(arrangement, { ttl: '10s', refreshAhead: 0.8 })
     const started: string[] = []
     cache.on('refresh.started', ({ reason }) => started.push(reason))
@@ -465,7 +475,7 @@ describe.each([...arrangements, ...inNamespaces])('renewal before the end: $name
     expect(await cache.getOrSet('a', () => 'unused')).toBe('renewed')
   })
 
-  test('jitter takes off at most its share, and adds nothing', async () => {
+  test('rule 3.1.19: jitter takes off at most its share, and adds nothing', async () => {
     const { cache, clock } = await opened(arrangement, {
       ttl: '10s',
       jitter: 0.5,
@@ -486,7 +496,18 @@ describe.each([...arrangements, ...inNamespaces])('renewal before the end: $name
   })
 })
 
-test('refreshAhead asks the tiers before the source: what another process has renewed is taken', async () => {
+test('rule 3.1.6: of a stale value in L1 and one that another process has set since the newer one stands in', async () => {
+  const clock = new ManualClock()
+  const hub = new Hub({ clock })
+  const options = { clock, ttl: '1s', staleIfError: '1h' } as const
+  const [one, two] = [1, 2].map(() => createCache({ ...options, tiers: [memoryTier({ hub })] }))
+  await one?.set('a', 'older')
+  await two?.set('a', 'newer')
+  await pass(clock, 1_000)
+  expect(await one?.getOrSet('a', fail)).toBe('newer')
+})
+
+test('rule 3.1.17: refreshAhead asks the tiers before the source: what another process has renewed is taken', async () => {
   const [arrangement] = arrangements.filter(({ name }) => name === 'L1 over a ledger with its bus')
   if (arrangement === undefined) throw new Error('the arrangement has another name')
   const { cache, other, clock } = await opened(arrangement, { ttl: '10s', refreshAhead: 0.5 })

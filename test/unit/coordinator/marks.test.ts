@@ -27,7 +27,7 @@ describe('marks', () => {
     expect(marks.pendingOn(['a'])).toBeUndefined()
   })
 
-  test('writes of one key wait for each other in the order of the calls, copies among them', async () => {
+  test('rule 3.3.3: writes of one key wait for each other in the order of the calls, copies among them', async () => {
     const marks = new Marks()
     const order: string[] = []
     const first = marks.mutate('a')
@@ -49,7 +49,7 @@ describe('marks', () => {
     expect(third.isLatest()).toBe(true)
   })
 
-  test('a clear waits for every write and everything after it waits for the clear', async () => {
+  test('rule 3.2.6: a clear waits for every write and everything after it waits for the clear', async () => {
     const marks = new Marks()
     const before = marks.mutate('a')
     const clear = marks.clear('')

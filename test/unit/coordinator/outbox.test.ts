@@ -15,7 +15,7 @@ const queued = (key: string, bytes: number): Queued => ({
 })
 
 describe('an outbox', () => {
-  test('keeps the last mutation of each key, in the order of the calls', () => {
+  test('rule 3.1.23: keeps the last mutation of each key, in the order of the calls', () => {
     const outbox = new Outbox(10_000)
     for (const key of ['a', 'b', 'a']) expect(outbox.add(queued(key, 10))).toBe(true)
     expect(outbox.undelivered).toEqual([
@@ -82,7 +82,7 @@ describe("whenDown: 'queue'", () => {
     expect(cache.health().outbox).toEqual({ size: 0, bytes: 0 })
   })
 
-  test('the time that a set waits is part of its life', async () => {
+  test('rule 3.1.26: the time that a set waits is part of its life', async () => {
     const { cache, other, clock, down, up } = await open()
     down()
     await cache.set('a', 1, { ttl: '10s' })
@@ -95,7 +95,7 @@ describe("whenDown: 'queue'", () => {
     expect(await other.get('a')).toBeUndefined()
   })
 
-  test('a later mutation that is taken replaces one that waits', async () => {
+  test('rule 3.1.24: a later mutation that is taken replaces one that waits', async () => {
     const { cache, other, clock, down, up } = await open()
     down()
     await cache.set('a', 1)
@@ -118,7 +118,7 @@ describe("whenDown: 'queue'", () => {
     expect(await other.get('a')).toBe(2)
   })
 
-  test('what has no room becomes a clear: coarser, never forgotten', async () => {
+  test('rule 3.1.25: what has no room becomes a clear: coarser, never forgotten', async () => {
     const { cache, other, clock, down, up } = await open({ maxQueuedBytes: 1_000 })
     for (let at = 0; at < 10; at++) await cache.set(at, 'old')
     down()

@@ -38,7 +38,7 @@ describe.each([...arrangements, ...inNamespaces])('tags: $name', (arrangement) =
     if (isShared && hasBus) expect(await other.get('a')).toBe(4)
   })
 
-  test('a stale entry is gone with its tag too: no failing loader brings it back', async () => {
+  test('rule 3.1.11: a stale entry is gone with its tag too: no failing loader brings it back', async () => {
     const { cache, clock } = await opened(arrangement)
     await cache.set('a', 1, { ttl: 1_000, tags: ['x'], ...stale })
     await pass(clock, 2_000)
@@ -47,7 +47,7 @@ describe.each([...arrangements, ...inNamespaces])('tags: $name', (arrangement) =
     await expect(cache.getOrSet('a', load, { ttl: 1_000, ...stale })).rejects.toThrow('the source is away')
   })
 
-  test('what carries an expired tag is stale: not for get, but for who may have it so', async () => {
+  test('rule 3.1.28: what carries an expired tag is stale: not for get, but for who may have it so', async () => {
     const { cache } = await opened(arrangement)
     await cache.set('a', 1, { tags: ['x'], ...stale })
     await cache.expireTags(['x'])
@@ -79,7 +79,25 @@ describe.each([...arrangements, ...inNamespaces])('tags: $name', (arrangement) =
     }
   })
 
-  test('a set is overtaken by an invalidation that is called after it', async () => {
+  test('rule 3.1.18: a tag that is deleted while a refresh runs behind an answer takes along what that brings', async () => {
+    const { cache, other, clock } = await opened(arrangement)
+    const options = { ttl: '1s', staleWhileRevalidate: '1h', tags: ['x'] } as const
+    for (const by of hasBus ? [cache, other] : [cache]) {
+      await cache.getOrSet('a', () => 'old', options)
+      await pass(clock, 1_000)
+      const loading = deferred<string>()
+      expect(await cache.getOrSet('a', () => loading.promise, options)).toBe('old')
+      await rest()
+      await by.deleteTags(['x'])
+      await rest()
+      loading.resolve('from before')
+      await rest()
+      expect(await cache.getOrSet('a', () => 'after', options)).toBe('after')
+      await cache.delete('a')
+    }
+  })
+
+  test('rule 3.1.27: a set is overtaken by an invalidation that is called after it', async () => {
     const { cache } = await opened(arrangement)
     const setting = cache.set('a', 1, { tags: ['x'] })
     const deleting = cache.deleteTags(['x'])
@@ -97,7 +115,7 @@ describe.each([...arrangements, ...inNamespaces])('tags: $name', (arrangement) =
     await deleting
   })
 
-  test('a loader can name the tags', async () => {
+  test('rule 3.1.30: a loader can name the tags', async () => {
     const { cache } = await opened(arrangement)
     await cache.set('first', 0, { tags: ['x'] })
     await cache.deleteTags(['x'])
@@ -144,7 +162,7 @@ describe('tags in one process', () => {
     expect([tier.countOf('ledger.readTags'), tier.countOf('ledger.read')]).toEqual([asked, calls])
   })
 
-  test('a tag that many ask for is asked for once', async () => {
+  test('rule 3.2.9: a tag that many ask for is asked for once', async () => {
     const clock = new ManualClock()
     const hub = new Hub({ clock })
     const writer = createCache({ clock, tiers: [memoryTier({ hub })], bus: inProcessBus({ hub }), ttl: '1m' })
@@ -157,7 +175,7 @@ describe('tags in one process', () => {
     expect(tier.countOf('ledger.readTags')).toBe(1)
   })
 
-  test('without tags the authority is never asked about them', async () => {
+  test('rule 3.1.29: without tags the authority is never asked about them', async () => {
     const clock = new ManualClock()
     const hub = new Hub({ clock })
     const tier = flakyTier(memoryTier({ hub }), { clock })
@@ -366,7 +384,7 @@ describe('what is known of tags', () => {
     expect(tags.doubted.size).toBe(0)
   })
 
-  test('a deletion is not softened by an expiry that comes in between', () => {
+  test('rule 3.1.28: a deletion is not softened by an expiry that comes in between', () => {
     const clock = new ManualClock()
     const tags = open(new Hub({ clock }), clock, 10)
     const entry = { tags: ['a'], since: { partition: 16, epoch: 1, sequence: 1 } }

@@ -193,7 +193,7 @@ describe('known ways', () => {
       [{}, 'nobody'],
     ])
   })
-  test('CVE-2026-8404 (Django): directives count in capitals', async () => {
+  test('rule 3.3.7: CVE-2026-8404 (Django): directives count in capitals', async () => {
     for (const control of ['PRIVATE', 'No-Store', 'NO-CACHE']) {
       await of(counting({ 'Cache-Control': `max-age=60, ${control}` }), twice)
     }
@@ -206,7 +206,7 @@ describe('known ways', () => {
     assert.equal((await ask(port, '/')).body, '3')
     assert.equal((await ask(port, '/', { authorization: 'a' })).body, '4')
   })
-  test('CVE-2026-48588 (Django): a cookie is not stored, whatever cookies the request had', async () => {
+  test('rule 3.3.6: CVE-2026-48588 (Django): a cookie is not stored, whatever cookies the request had', async () => {
     const handler = counting({ 'Set-Cookie': 'session=1', Vary: 'Cookie' })
     const unrelated = { cookie: 'theme=dark' }
     await of(
@@ -272,7 +272,7 @@ describe('known ways', () => {
       ])
     }
   })
-  test('CVE-2025-49826 (Next.js): a 204 is not stored as the page', async () => {
+  test('rule 3.3.8: CVE-2025-49826 (Next.js): a 204 is not stored as the page', async () => {
     let runs = 0
     const handler: Handler = () =>
       ++runs === 1

@@ -117,7 +117,7 @@ describe('a page', () => {
     assert.equal((await ask(site.port, `${path}y`)).body, 'page 2')
   })
 
-  test('of a HEAD comes from that of a GET, and never the other way', async () => {
+  test('rule 3.3.9: of a HEAD comes from that of a GET, and never the other way', async () => {
     const site = await open(page({ 'Cache-Control': 'max-age=60' }))
     await ask(site.port, '/a')
     const head = await ask(site.port, '/a', {}, 'HEAD')
@@ -128,7 +128,7 @@ describe('a page', () => {
     assert.equal((await ask(site.port, '/b')).body, 'page 3')
   })
 
-  test('is in the cache as the handler sent it, whatever the client has', async () => {
+  test('rule 3.3.11: is in the cache as the handler sent it, whatever the client has', async () => {
     const site = await open(page({ 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
     const first = await ask(site.port, '/', { 'if-none-match': '"v1"' })
     assert.deepEqual([first.status, first.body], [304, ''])
@@ -368,7 +368,7 @@ describe('pages that vary', () => {
   })
 })
 
-test('strict hides from the handler what is not in the key', async () => {
+test('rule 3.3.5: strict hides from the handler what is not in the key', async () => {
   const site = await open(page({ 'Cache-Control': 'max-age=60' }), {
     strict: true,
     headers: ['Accept-Language'],

@@ -29,7 +29,7 @@ describe('Vary', () => {
     assert.equal(unionOf(known, ['c']), known)
   })
 
-  test('no two requests with other values make one key', () => {
+  test('rule 3.3.10: no two requests with other values make one key', () => {
     const names = ['a', 'b', 'cookie']
     const value = fc.option(
       fc.string({ unit: fc.constantFrom('a', 'b', ':', '-', '1', '2', '='), maxLength: 4 }),
