@@ -7,6 +7,7 @@ import type { Coordinator } from './coordinator/coordinator.ts'
 import type { Undelivered } from './coordinator/delivery.ts'
 import type { Loader } from './coordinator/loading.ts'
 import type { Lock, LockOptions } from './coordinator/locks.ts'
+import type { Making } from './coordinator/mutations.ts'
 import type { Answers } from './coordinator/remembered.ts'
 import { placesIn } from './coordinator/session.ts'
 import { describe } from './duration.ts'
@@ -29,7 +30,6 @@ import {
   resolveCall,
   type Skip,
 } from './options.ts'
-import type { Stamp } from './stamp.ts'
 import type { TierScope } from './tiers/tier.ts'
 
 /** What a call about a key may say differently from its cache. */
@@ -72,6 +72,8 @@ export interface ClearOptions {
    */
   all?: boolean
 }
+
+export type { Making } from './coordinator/mutations.ts'
 
 /** An entry, as `getEntry` finds it. */
 export interface CacheEntry<V> {
@@ -301,18 +303,18 @@ export class Cache<V = unknown> {
     return this.#coordinator.mutations.set(key, this.#scopeOf(options), value, call)
   }
 
-  /** @internal Up to where invalidations of tags are known, for `setMadeSince`; `undefined`: nowhere. */
-  tagPlace(): Stamp | undefined | Promise<Stamp | undefined> {
-    return this.#coordinator.mutations.tagPlace()
+  /** @internal As `Mutations.beginMaking`. */
+  beginMaking(tags: readonly string[] | undefined): Promise<Making> {
+    return this.#coordinator.mutations.beginMaking(tags)
   }
 
   /**
-   * @internal As `set`, for a value whose making began at `since`, a `tagPlace`: its tags are judged from there. What
-   * `getOrSet` does for its loads, for what is made elsewhere.
+   * @internal As `set`, for a value that was made elsewhere: its tags are judged from where its making began. What
+   * `getOrSet` does for its loads, `holdOff` included.
    */
-  async setMadeSince(key: Key, value: V, since: Stamp, options: CallOptions): Promise<boolean> {
+  async setMade(key: Key, value: V, making: Making, options: CallOptions): Promise<boolean> {
     const call = resolveCall(this.#defaults, options)
-    return this.#coordinator.mutations.set(key, this.#scopeOf(options), value, call, since)
+    return this.#coordinator.mutations.setMade(key, this.#scopeOf(options), value, call, making)
   }
 
   /**

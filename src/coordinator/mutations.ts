@@ -26,6 +26,15 @@ import type { Following, KeyFollowing, TierStack } from './tier-stack.ts'
 /** For a place, which tags it will be about makes no difference. */
 const anyTags: readonly string[] = ['']
 
+/** Where a value stands that is made elsewhere and set afterwards. */
+export interface Making {
+  /** Up to where invalidations of tags were known when it began; `undefined` where nobody can tell, or it carries none. */
+  readonly place: Stamp | undefined
+  readonly beganAt: number
+  /** Whether one of the tags known by then was held off. */
+  readonly isHeld: boolean
+}
+
 /** What mutations work with. */
 export interface MutationsParts {
   readonly copies: Copies
@@ -83,9 +92,34 @@ export class Mutations {
     this.#isAlone = parts.isAlone
   }
 
-  /** Up to where invalidations of tags are known, for what begins to be made now; see `Tags.begin`. */
-  tagPlace(): Stamp | undefined | Promise<Stamp | undefined> {
-    return this.#tags.begin(anyTags)
+  /**
+   * Where a value stands that begins to be made now, for `setMade`.
+   *
+   * @param tags - Those that it will carry, as far as they are known; `undefined` when it will carry none.
+   */
+  async beginMaking(tags: readonly string[] | undefined): Promise<Making> {
+    const beganAt = this.#clock.now()
+    const isHeld = this.#isHeld(tags ?? [], beganAt)
+    const place = tags === undefined ? undefined : await this.#tags.begin(anyTags)
+    return { place, beganAt, isHeld }
+  }
+
+  /**
+   * As `set`, for a value that was made since `making`.
+   *
+   * @returns `false` also for one that is held off, and for one whose tags nobody could judge.
+   */
+  async setMade(
+    key: Key,
+    scope: KeyScope,
+    value: unknown,
+    call: ResolvedCall,
+    { place, beganAt, isHeld }: Making,
+  ): Promise<boolean> {
+    if (call.tags.length > 0 && place === undefined) return false
+    const { stored } = this.#subjects.of(key, scope)
+    if (isHeld || this.#holdOff.holds(stored, beganAt) || this.#isHeld(call.tags, beganAt)) return false
+    return this.set(key, scope, value, call, place)
   }
 
   /**
@@ -153,6 +187,10 @@ export class Mutations {
   /** Removes `key` everywhere. Resolves to whether there was a live entry, as far as anyone here can tell. */
   delete(key: Key, scope: KeyScope): Promise<boolean> {
     return this.remove(this.#subjects.of(key, scope))
+  }
+
+  #isHeld(tags: readonly string[], beganAt: number): boolean {
+    return this.#tags.namesOf(tags).some((name) => this.#holdOff.holds(name, beganAt))
   }
 
   /** As `delete`. */

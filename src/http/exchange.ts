@@ -2,7 +2,7 @@
 // changes the request by `forwardFields`, shows the head of the response to `respond` and does what that says, shows the
 // body to `write` as it goes by, and ends with one of `end`, `abort` and `fail`.
 
-import type { Stamp } from '../stamp.ts'
+import type { Making } from '../cache.ts'
 import { type Answer, answerFrom, answerOf, isConditional, linesOf304 } from './answer.ts'
 import { sha256 } from './digest.ts'
 import type { Flight } from './flights.ts'
@@ -55,8 +55,8 @@ export interface ExchangeParts {
   readonly flight: Flight | undefined
   readonly reason: ForwardReason
   readonly isCollapsed: boolean
-  /** Up to where invalidations of tags were known before the handler ran. */
-  readonly place: Stamp | undefined
+  /** What was noted before the handler ran; `undefined` where nothing will be kept. */
+  readonly making: Making | undefined
   /** Called with the URLs that the answer makes out of date. */
   readonly invalidate: (urls: readonly string[]) => Promise<void>
 }
@@ -212,7 +212,7 @@ export class Exchange {
     }
     this.#isRecording = false
     this.#isKeeping = true
-    const { request, store, subject, record, flight, place } = this.#parts
+    const { request, store, subject, record, flight, making } = this.#parts
     const head = this.#headToKeep(request.method as 'GET' | 'HEAD', storing)
     try {
       const kept = await store.keep(subject, record, {
@@ -221,7 +221,7 @@ export class Exchange {
         vary: this.#varyOf(storing),
         cookies: this.#rules.cookies,
         tags: this.#tags,
-        place,
+        making,
         askedAtMs: this.#askedAtMs,
       })
       this.#chunks = []

@@ -8,8 +8,8 @@
 //       │ being made by another request? wait for that, then look again, once
 //       └──────────────────────────────────────────────────────▶ handler; its answer is judged, and stored if it may be
 
+import type { Making } from '../cache.ts'
 import { describe } from '../duration.ts'
-import type { Stamp } from '../stamp.ts'
 import { type Answer, answerFrom, answerOf } from './answer.ts'
 import { Exchange } from './exchange.ts'
 import { type Flight, Flights, type Outcome } from './flights.ts'
@@ -23,7 +23,7 @@ import {
 } from './options.ts'
 import type { Page } from './page.ts'
 import { PageStore, rewritingFields, type Subject, type UrlRecord, variantText } from './page-store.ts'
-import { folderTagOf } from './page-tags.ts'
+import { folderTagOf, tagsAhead } from './page-tags.ts'
 import type { ForwardReason } from './policy/cache-status.ts'
 import { type Fields, fieldOf, hasSome } from './policy/fields.ts'
 import { servesOnError, type Use, useOf, type Wishes, wishesOf } from './policy/reuse.ts'
@@ -174,9 +174,11 @@ export class HttpCache {
     let waits = 0
     for (;;) {
       // What is made now rests on data that is read after this.
-      const [record, place] = await Promise.all([
+      const [record, making] = await Promise.all([
         this.#store.record(subject.url),
-        this.#usesTags ? this.#store.place() : undefined,
+        this.#store.beginMaking(
+          this.#usesTags ? tagsAhead(rules.tags, this.#folderPrefix, subject.url) : undefined,
+        ),
       ])
       const found = await this.#find(subject, record, method, waited)
       const page = found !== undefined && mayHave(found, fields) ? found : undefined
@@ -189,7 +191,7 @@ export class HttpCache {
         const answer = this.#hit(page, incoming)
         if (this.#flights.has(key)) return { kind: 'answer', answer, refresh: undefined }
         const flight = this.#flights.begin(key)
-        const refresh = this.#caching(incoming, subject, record, rules, page, flight, 'stale', false, place)
+        const refresh = this.#caching(incoming, subject, record, rules, page, flight, 'stale', false, making)
         return { kind: 'answer', answer, refresh }
       }
       if (wishes.isOnlyIfCached) return { kind: 'answer', answer: gatewayTimeout, refresh: undefined }
@@ -220,12 +222,16 @@ export class HttpCache {
         const why = wishes.isNoCache ? 'request' : reason
         return {
           kind: 'forward',
-          exchange: this.#caching(incoming, subject, record, rules, page, flight, why, waits > 0, place),
+          exchange: this.#caching(incoming, subject, record, rules, page, flight, why, waits > 0, making),
         }
       }
       waited = await this.#flights.wait(underWay, this.#http.collapseMs)
       waits++
     }
+  }
+
+  get #folderPrefix(): string | undefined {
+    return this.#http.hasPrefixes ? this.#http.prefix : undefined
   }
 
   async #find(
@@ -281,7 +287,7 @@ export class HttpCache {
     flight: Flight | undefined,
     reason: ForwardReason,
     isCollapsed: boolean,
-    place: Stamp | undefined,
+    making: Making | undefined,
   ): Exchange {
     return this.#exchange({
       request,
@@ -292,7 +298,7 @@ export class HttpCache {
       flight,
       reason,
       isCollapsed,
-      place,
+      making,
       kind: 'cache',
     })
   }
@@ -325,7 +331,7 @@ export class HttpCache {
     readonly flight: Flight | undefined
     readonly reason: ForwardReason
     readonly isCollapsed: boolean
-    readonly place: Stamp | undefined
+    readonly making: Making | undefined
     readonly kind: 'pass' | 'invalidate' | 'cache'
   }): Exchange {
     return new Exchange({
@@ -350,7 +356,7 @@ const alone = {
   stale: undefined,
   flight: undefined,
   isCollapsed: false,
-  place: undefined,
+  making: undefined,
 } as const
 
 function hasTags({ tags }: PageRules): boolean {

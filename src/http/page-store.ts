@@ -11,10 +11,9 @@
 // A record is only ever made where there is none, by a populate that any invalidation overtakes, or replaced together with its
 // generation. So of two writers that meet, one loses pages, and none brings invalidated ones back.
 
-import type { Cache } from '../cache.ts'
+import type { Cache, Making } from '../cache.ts'
 import type { Clock } from '../clock.ts'
 import { type Random, randomId } from '../random.ts'
-import type { Stamp } from '../stamp.ts'
 import { sha256 } from './digest.ts'
 import { decodePage, encodePage, lifeMsOf, type Page, type PageHead } from './page.ts'
 import { type Fields, fieldOf } from './policy/fields.ts'
@@ -57,8 +56,8 @@ export interface Keeping {
   readonly vary: readonly string[]
   readonly cookies: readonly string[] | 'all'
   readonly tags: readonly string[]
-  /** Up to where invalidations of tags were known when the origin was asked. */
-  readonly place: Stamp | undefined
+  /** What was noted before the origin was asked. */
+  readonly making: Making | undefined
   /** When that was, on the monotonic clock. */
   readonly askedAtMs: number
 }
@@ -138,10 +137,14 @@ export class PageStore {
     return bytes === undefined ? undefined : this.#page(bytes, subject.url, variant)
   }
 
-  /** Up to where invalidations of tags are known; `undefined` where that cannot be told. */
-  async place(): Promise<Stamp | undefined> {
+  /**
+   * What is noted before a page is made; `undefined` where that cannot be told, and nothing will be kept.
+   *
+   * @param tags - Those that the page will carry, as far as they are known; `undefined` when it will carry none.
+   */
+  async beginMaking(tags: readonly string[] | undefined): Promise<Making | undefined> {
     try {
-      return await this.#cache.tagPlace()
+      return await this.#cache.beginMaking(tags)
     } catch {
       return undefined
     }
@@ -161,11 +164,12 @@ export class PageStore {
     }
   }
 
-  /** The page of this method for the request, whatever its age. */
+  /** The page of this method for the request, whatever its age; at least as old as a stale one where its tags expired. */
   async find(subject: Subject, record: UrlRecord, method: 'GET' | 'HEAD'): Promise<Page | undefined> {
     const variant = variantText(subject, record)
-    const bytes = await this.#cache.get(this.pageKey(record, method, variant))
-    return bytes === undefined ? undefined : this.#page(bytes, subject.url, variant)
+    const entry = await this.#cache.getEntry(this.pageKey(record, method, variant))
+    const page = entry && this.#page(entry.value, subject.url, variant)
+    return page !== undefined && entry?.isStale ? staleFrom(page, this.#clock.now()) : page
   }
 
   /**
@@ -177,12 +181,11 @@ export class PageStore {
   async keep(
     subject: Subject,
     known: UrlRecord | undefined,
-    { head, chunks, vary, cookies, tags, place, askedAtMs }: Keeping,
+    { head, chunks, vary, cookies, tags, making, askedAtMs }: Keeping,
   ): Promise<Kept | undefined> {
     const { url } = subject
     const hasTags = tags.length > 0
-    // Of a place that nobody can tell, nobody could tell whether an invalidation came after it.
-    if (hasTags && place === undefined) return undefined
+    if (making === undefined) return undefined
     // An invalidation in the meantime may have been forgotten again.
     if (known === undefined && this.#clock.now() - askedAtMs >= INVALIDATION_LIFE_MS) return undefined
     const lifeMs = lifeMsOf(head.times, hasValidator(head) ? this.#keepForValidationMs : 0)
@@ -203,8 +206,7 @@ export class PageStore {
     const variant = variantText(subject, record)
     const bytes = encodePage({ ...head, url, variant }, chunks)
     const key = this.pageKey(record, head.method, variant)
-    if (hasTags) await this.#cache.setMadeSince(key, bytes, place as Stamp, { ttl: lifeMs, tags })
-    else await this.#cache.set(key, bytes, { ttl: lifeMs })
+    if (!(await this.#cache.setMade(key, bytes, making, { ttl: lifeMs, tags }))) return undefined
     const page = this.#page(bytes, url, variant)
     return page && { page, record, hasTags }
   }
@@ -304,6 +306,11 @@ export function variantText(
     }
   }
   return extra === '' ? text : `${text}+${extra.length}:${extra}`
+}
+
+/** The page as it is once its tags have expired, which leaves it its stale windows and no more freshness. */
+function staleFrom(page: Page, nowMs: number): Page {
+  return { ...page, bornAtMs: Math.min(page.bornAtMs, nowMs - page.head.times.freshMs), said: undefined }
 }
 
 function hasValidator({ lines }: Pick<PageHead, 'lines'>): boolean {

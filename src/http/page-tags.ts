@@ -38,6 +38,17 @@ export function tagsOf(
   }
 }
 
+/** Of the tags of a page, those that are known before it is made. */
+export function tagsAhead(
+  ofRoute: PageTags,
+  folderPrefix: string | undefined,
+  url: string,
+): readonly string[] {
+  const folders = folderPrefix === undefined ? [] : foldersOf(url)
+  const own = typeof ofRoute === 'function' ? [] : ofRoute
+  return [...own, ...folders.map((folder) => folderTag(folderPrefix ?? '', folder))]
+}
+
 /** The tags that a field's value names: they stand between commas or blanks, as CDNs have it. */
 export function namedIn(value: string | undefined): readonly string[] {
   return (value ?? '').split(/[,\s]+/).filter((tag) => tag !== '')

@@ -125,6 +125,128 @@ describe('pages with tags', () => {
     assert.equal((await get())[0], '2')
   })
 
+  describe('that expired', () => {
+    const tags = ['a']
+    const places = {
+      'in L1': () => createCache({ clock }),
+      'in a tier': () => createCache({ clock, l1: false, tiers: [memoryTier({ clock })] }),
+    }
+    for (const [where, open] of Object.entries(places)) {
+      test(`are stale ${where}: sent in their window, and made again behind it`, async () => {
+        let runs = 0
+        const handler = () => new Response(`${++runs}`)
+        const { cache, get } = site({ ttl: '1m', staleWhileRevalidate: '1m', tags }, handler, open())
+        await get()
+        clock.advance(5_000)
+        await cache.expireTags(tags)
+        assert.deepEqual(await get(), ['1', 'tierwheel; hit; ttl=0'])
+        assert.deepEqual([await get(), runs], [['2', 'tierwheel; hit; ttl=60'], 2])
+      })
+
+      test(`are asked about ${where}, and good again when the handler says so`, async () => {
+        const asked: (string | null)[] = []
+        const handler: FetchHandler<[]> = ({ headers }) => {
+          asked.push(headers.get('if-none-match'))
+          const isKnown = headers.get('if-none-match') === '"a"'
+          return new Response(isKnown ? null : 'page', {
+            status: isKnown ? 304 : 200,
+            headers: { ETag: '"a"' },
+          })
+        }
+        const { cache, get } = site({ ttl: '1m', tags }, handler, open())
+        await get()
+        await cache.expireTags(tags)
+        assert.deepEqual(await get(), ['page', 'tierwheel; fwd=stale; fwd-status=304; stored'])
+        assert.deepEqual(await get(), ['page', 'tierwheel; hit; ttl=60'])
+        assert.deepEqual(asked, [null, '"a"'])
+        clock.advance(60_000)
+        await cache.expireTags(tags)
+        assert.equal((await get())[1], 'tierwheel; fwd=vary-miss; stored', 'its own time is over as ever')
+      })
+    }
+
+    test('stand in for a handler that fails, those that were deleted do not', async () => {
+      let runs = 0
+      const handler = () => {
+        if (++runs > 1) throw new Error('away')
+        return new Response('page')
+      }
+      const { cache, get } = site({ ttl: '1m', staleIfError: '1h', tags }, handler)
+      await get()
+      await cache.expireTags(tags)
+      assert.equal((await get())[0], 'page')
+      await cache.deleteTags(tags)
+      await expect(get()).rejects.toThrow('away')
+    })
+
+    test('say that they are as old as a stale one, so that no cache behind takes them for fresh', async () => {
+      const cache = createCache({ clock })
+      const pages = httpCache({ cache, clock, ttl: '1m', staleWhileRevalidate: '1m', tags })
+      const handler = cachedFetch(pages, () => new Response('page'))
+      const get = async () => (await handler(new Request('https://a.example/a'))).headers.get('age')
+      await (await handler(new Request('https://a.example/a'))).text()
+      for (let turn = 0; turn < 50; turn++) await Promise.resolve()
+      clock.advance(5_000)
+      assert.equal(await get(), '5')
+      await cache.expireTags(tags)
+      assert.equal(await get(), '60')
+    })
+  })
+
+  describe('under a holdOff', () => {
+    const held = (options: Partial<HttpCacheOptions>) => {
+      const state = { runs: 0, during: async () => {} }
+      const handler = async () => {
+        const run = ++state.runs
+        await state.during()
+        return new Response(`${run}`, { headers: { 'Cache-Tag': 'named' } })
+      }
+      const cache = createCache({ clock, holdOff: '1s' })
+      return { ...site({ ttl: '1h', tagField: 'cache-tag', ...options }, handler, cache), state }
+    }
+
+    test('are given out and not kept for so long after one of their tags was deleted', async () => {
+      for (const tag of ['route', 'named']) {
+        const { cache, get } = held({ tags: () => ['route'] })
+        await get()
+        await cache.deleteTags([tag])
+        assert.deepEqual([(await get())[0], (await get())[0]], ['2', '3'], tag)
+        clock.advance(1_000)
+        assert.deepEqual([(await get())[0], (await get())[0]], ['4', '4'], tag)
+      }
+    })
+
+    test('are not kept when they began to be made within it and took longer', async () => {
+      const { cache, get, state } = held({ tags: ['route'], prefixes: true })
+      for (const remove of [
+        () => cache.deleteTags(['route']),
+        () => cache.deleteTags([folderTagOf('page', 'https://a.example/')]),
+      ]) {
+        await remove()
+        state.during = async () => {
+          clock.advance(2_000)
+          // What is held is forgotten at the next removal.
+          await cache.deleteTags(['another'])
+        }
+        const first = await get()
+        state.during = async () => {}
+        assert.notEqual((await get())[0], first[0])
+        clock.advance(1_000)
+      }
+    })
+
+    test('and without tags are not kept for so long after everything was removed', async () => {
+      let runs = 0
+      const cache = createCache({ clock, holdOff: '1s' })
+      const { get } = site({ ttl: '1h' }, () => new Response(`${++runs}`), cache)
+      await get()
+      await cache.clear()
+      assert.deepEqual([(await get())[0], (await get())[0]], ['2', '3'])
+      clock.advance(1_000)
+      assert.deepEqual([(await get())[0], (await get())[0]], ['4', '4'])
+    })
+  })
+
   test('refuse by name what cannot be right', async () => {
     const cache = createCache()
     expect(() => httpCache({ cache, tags: ['a', ''] })).toThrow(/^tags: /)

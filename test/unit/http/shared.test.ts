@@ -61,6 +61,7 @@ for (const world of worlds.filter(({ isHere }) => isHere)) {
       const pages = httpCache({
         cache,
         ttl: '1h',
+        staleWhileRevalidate: '1h',
         prefixes: true,
         tags: ({ url }) => [new URL(url).pathname],
       })
@@ -132,6 +133,16 @@ for (const world of worlds.filter(({ isHere }) => isHere)) {
         assert.notEqual(next, old, path)
         await two.getAnother(path, old)
       }
+    })
+
+    test('what expires by its tag in one is stale in the other: sent once more, and made anew', async () => {
+      const [one, two] = both()
+      const old = await two.get('/expired')
+      await one.get('/expired')
+      await one.cache.expireTags(['/expired'])
+      assert.equal(await one.get('/expired'), old)
+      const next = await one.getAnother('/expired', old)
+      assert.equal(await two.getAnother('/expired', old), next)
     })
 
     test('a page whose handler was at work when the other took its tag back is not kept', async () => {
