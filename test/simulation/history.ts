@@ -341,21 +341,20 @@ export class History {
   }
 
   answered(asked: Asked, value: Value | undefined): void {
-    const { by, key, at, how } = asked
+    const { by, key, how } = asked
     // What is read at the authority may be news, and overtakes a load like a message.
     if (how === 'getMany') by.allOvertakenAt = this.#now()
     else if (how !== 'l1') by.overtakenAt.set(key, this.#now())
     if (value === undefined) return
     this.answers++
-    const who = `of ${JSON.stringify(key)} by ${how} in ${by.name}, called at ${at.toFixed(1)}`
     // What was lost meanwhile is no measure.
     for (const [promise, n] of asked.losses === this.#losses ? asked.least : [])
-      if (value.n < n) throw new Broken(`${promise}: ${value.n} instead of ${n}, ${who}`)
-    if (value.n > this.truthOf(key)) throw new Broken(`C1: ${value.n} never was, ${who}`)
+      if (value.n < n) throw new Broken(`${promise}: ${value.n} instead of ${n}, ${asOf(asked)}`)
+    if (value.n > this.truthOf(key)) throw new Broken(`C1: ${value.n} never was, ${asOf(asked)}`)
     const load = this.#loaded.get(value.id)?.asked
     const done = load?.by === by ? load.done : (this.#done.get(key) ?? 0)
     by.seen.set(key, Math.max(by.seen.get(key) ?? 0, Math.min(value.n, done)))
-    this.#checkTime(asked, value, who)
+    this.#checkTime(asked, value)
   }
 
   /** The loader of a key begins. Returns what ends it. */
@@ -382,20 +381,21 @@ export class History {
     return () => running.delete(load)
   }
 
-  #checkTime({ at, by, key, isStaleAllowed }: Asked, value: Value, who: string): void {
+  #checkTime(asked: Asked, value: Value): void {
+    const { at, by, key, isStaleAllowed } = asked
     const { failureThrottleMs, ttlMs, staleWhileRevalidateMs, staleIfErrorMs } = this.#lifetimes
     const longestMs = Math.min(this.#lifetimes.loadTimeoutMs, this.#lifetimes.softLoadTimeoutMs)
     const since = Math.max(this.#written.get(value.id) ?? at, this.#touchedUntil.get(key) ?? 0)
     const staleMs = at - since - ttlMs - GRAIN_MS
     if (staleMs <= 0) return
-    if (!isStaleAllowed) throw new Broken(`C7: ${value.n} is ${staleMs.toFixed(1)} ms past its ttl, ${who}`)
+    const what = `C7: ${value.n} is ${staleMs.toFixed(1)} ms past its ttl`
+    if (!isStaleAllowed) throw new Broken(`${what}, ${asOf(asked)}`)
     this.stale++
     if (staleMs <= staleWhileRevalidateMs) return
     const hasFailed =
       (by.failedAt.get(key) ?? Number.NEGATIVE_INFINITY) >= at - failureThrottleMs ||
       this.#now() - at >= longestMs - 1
-    if (staleMs > staleIfErrorMs || !hasFailed)
-      throw new Broken(`C7: ${value.n} is ${staleMs.toFixed(1)} ms past its ttl and no load failed, ${who}`)
+    if (staleMs > staleIfErrorMs || !hasFailed) throw new Broken(`${what} and no load failed, ${asOf(asked)}`)
   }
 
   #settle(mutation: Mutation): void {
@@ -419,4 +419,8 @@ export class History {
     }
     return 0
   }
+}
+
+function asOf({ at, by, how, key }: Asked): string {
+  return `of ${JSON.stringify(key)} by ${how} in ${by.name}, called at ${at.toFixed(1)}`
 }

@@ -12,13 +12,21 @@ type Callable = (...values: Value[]) => Value
 
 /** A table: numbers from 1 on, and names. */
 export class Table {
-  readonly array: Value[] = []
-  readonly fields = new Map<string, Value>()
+  readonly array: Value[]
+  #fields: Map<string, Value> | undefined
+
+  constructor(array: Value[]) {
+    this.array = array
+  }
 
   static of(values: readonly Value[]): Table {
-    const table = new Table()
-    table.array.push(...values)
-    return table
+    return new Table(values.slice())
+  }
+
+  /** Made when first asked for: most tables are lists. */
+  get fields(): Map<string, Value> {
+    this.#fields ??= new Map()
+    return this.#fields
   }
 }
 
@@ -39,8 +47,11 @@ export function compileLua(text: string): Compiled {
   const body = new Writer().chunk(chunk)
   // The text is ours, and so is what it becomes.
   const made = new Function('r', 'KEYS', 'ARGV', 'lib', body) as (...values: unknown[]) => Value
-  return (keys, args, call) =>
-    first(made(runtime, Table.of(keys), Table.of(args), { ...library, redis: { call } }))
+  const lib = { ...library, redis: { call: undefined as Callable | undefined } }
+  return (keys, args, call) => {
+    lib.redis.call = call
+    return first(made(runtime, Table.of(keys), Table.of(args), lib))
+  }
 }
 
 interface Node {
@@ -329,61 +340,86 @@ const runtime = {
     else table.array[key - 1] = value
   },
   table: (values: Value[], named: [string, Value][]): Table => {
-    const table = Table.of(values)
+    const table = new Table(values)
     for (const [name, value] of named) table.fields.set(name, value)
     return table
   },
   walk: (value: Value): Iterable<[Value, Value]> => (value as Several).values as unknown as [Value, Value][],
 }
 
-const patterns = new Map<string, RegExp>()
-
 /** A pattern as an expression that matches where it is told to. */
-function expressionOf(pattern: string): RegExp {
-  const known = patterns.get(pattern)
+interface Pattern {
+  readonly expression: RegExp
+  /** Whether its last capture is where the match ends. */
+  readonly capturesEnd: boolean
+}
+
+const patterns = new Map<string, Pattern>()
+
+function patternOf(text: string): Pattern {
+  const known = patterns.get(text)
   if (known !== undefined) return known
-  const isAnchored = pattern.startsWith('^')
-  const source = pattern
-    .slice(isAnchored ? 1 : 0)
-    .replace(/%([a-zA-Z%^$().[\]*+\-?])/g, (_, letter: string) => {
-      if (letter === 'd') return '[0-9]'
-      if (letter === 'w') return '[0-9A-Za-z]'
-      if (letter === 's') return '\\s'
-      if (/[a-zA-Z]/.test(letter)) throw new Error(`Lua: %${letter} is not known in a pattern`)
-      return `\\${letter}`
-    })
-  const made = new RegExp(source, isAnchored ? 'dsy' : 'ds')
-  patterns.set(pattern, made)
+  const isAnchored = text.startsWith('^')
+  const capturesEnd = isAnchored && text.endsWith('()')
+  const body = text.slice(isAnchored ? 1 : 0, capturesEnd ? -2 : undefined)
+  if (body.includes('()')) throw new Error(`Lua: () is not known within ${text}`)
+  const source = body.replace(/%([a-zA-Z%^$().[\]*+\-?])/g, (_, letter: string) => {
+    if (letter === 'd') return '[0-9]'
+    if (letter === 'w') return '[0-9A-Za-z]'
+    if (letter === 's') return '\\s'
+    if (/[a-zA-Z]/.test(letter)) throw new Error(`Lua: %${letter} is not known in a pattern`)
+    return `\\${letter}`
+  })
+  const made = { expression: new RegExp(source, isAnchored ? 'sy' : 's'), capturesEnd }
+  patterns.set(text, made)
   return made
 }
 
 function match(subject: Value, pattern: Value, init: Value = 1): Value {
-  const expression = expressionOf(pattern as string)
+  const { expression, capturesEnd } = patternOf(pattern as string)
   const isAnchored = expression.sticky
   const from = Math.max(0, number(init) - 1)
   expression.lastIndex = isAnchored ? from : 0
   const whole = subject as string
   const found = expression.exec(isAnchored ? whole : whole.slice(from))
   if (found === null) return undefined
-  if (found.length === 1) return found[0]
-  const offset = isAnchored ? 0 : from
-  return new Several(
-    found.slice(1).map((captured, at) => {
-      const [begin = 0, end = 0] = found.indices?.[at + 1] ?? []
-      // `()` captures where it stands.
-      return begin === end && /\(\)/.test(pattern as string) ? offset + begin + 1 : captured
-    }),
-  )
+  if (found.length === 1 && !capturesEnd) return found[0]
+  const captured: Value[] = found.slice(1)
+  if (capturesEnd) captured.push(expression.lastIndex + 1)
+  return new Several(captured)
+}
+
+const forms = new Map<string, readonly string[]>()
+
+/** What a form for `string.format` has: texts, and what stands for values. */
+function piecesOf(form: string): readonly string[] {
+  const known = forms.get(form)
+  if (known !== undefined) return known
+  const pieces = form.split(/(%\.0f|%d|%s)/)
+  for (const piece of pieces)
+    if (piece.includes('%') && !/^%(\.0f|d|s)$/.test(piece))
+      throw new Error(`Lua: ${form} is not known as a format`)
+  forms.set(form, pieces)
+  return pieces
+}
+
+function digitsOf(whole: number): string {
+  return Number.isSafeInteger(whole) ? String(whole + 0) : BigInt(whole).toString()
 }
 
 const view = new DataView(new ArrayBuffer(8))
 
 const sizes: Record<string, number> = { d: 8, H: 2, B: 1, I4: 4 }
 
+const formats = new Map<string, readonly string[]>()
+
 /** The parts of a little-endian format. */
-function partsOf(format: Value): string[] {
+function partsOf(format: Value): readonly string[] {
+  const known = formats.get(format as string)
+  if (known !== undefined) return known
   const parts = (format as string).match(/[a-zA-Z]\d*/g) ?? []
   for (const part of parts) if (!(part in sizes)) throw new Error(`Lua: struct ${part} is not known`)
+  formats.set(format as string, parts)
   return parts
 }
 
@@ -421,11 +457,13 @@ const library: Record<string, Callable | Record<string, Callable>> = {
     },
     format: (form, ...values) => {
       let turn = 0
-      return (form as string).replace(/%(\.0f|d|s|%)/g, (_, kind: string) => {
-        if (kind === '%') return '%'
-        const value = values[turn++]
-        return kind === 's' ? text(value) : BigInt(Math.round(number(value))).toString()
-      })
+      let made = ''
+      for (const piece of piecesOf(form as string)) {
+        if (piece === '%s') made += text(values[turn++])
+        else if (piece === '%d' || piece === '%.0f') made += digitsOf(Math.round(number(values[turn++])))
+        else made += piece
+      }
+      return made
     },
   },
   table: {
@@ -458,8 +496,9 @@ const library: Record<string, Callable | Record<string, Callable>> = {
   },
   tonumber: (value) => {
     if (typeof value === 'number') return value
-    const found = typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN
-    return Number.isNaN(found) ? undefined : found
+    const found = typeof value === 'string' ? Number(value) : Number.NaN
+    const isNone = Number.isNaN(found) || (found === 0 && (value as string).trim() === '')
+    return isNone ? undefined : found
   },
   tostring: (value) =>
     value === undefined ? 'nil' : typeof value === 'boolean' ? String(value) : text(value),

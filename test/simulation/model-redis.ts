@@ -30,6 +30,8 @@ export class ModelRedis {
   readonly #observer: Observer
   readonly #publish: (channel: string, bytes: string) => void
   readonly #digestOf: (text: string) => string
+  /** Whether what was done can be undone. */
+  readonly #keepsJournal: boolean
   #data = new Map<string, Stored>()
   readonly #scripts = new Map<string, Compiled>()
   #journal: { readonly at: number; readonly undo: () => void }[] = []
@@ -42,11 +44,13 @@ export class ModelRedis {
     observer: Observer,
     publish: (channel: string, bytes: string) => void,
     digestOf: (text: string) => string,
+    keepsJournal: boolean,
   ) {
     this.#universe = universe
     this.#observer = observer
     this.#publish = publish
     this.#digestOf = digestOf
+    this.#keepsJournal = keepsJournal
   }
 
   /**
@@ -62,8 +66,8 @@ export class ModelRedis {
       if (script === undefined) throw new Error('NOSCRIPT No matching script. Please use EVAL.')
       const keys = rest.slice(0, Number(count))
       return replyOf(
-        script(keys, rest.slice(Number(count)), (...call) =>
-          this.#call(call[0] as string, call.slice(1) as never),
+        script(keys, rest.slice(Number(count)), (command, ...words) =>
+          this.#call(command as string, words as string[]),
         ),
       )
     }
@@ -94,8 +98,7 @@ export class ModelRedis {
     while ((this.#journal.at(-1)?.at ?? Number.NEGATIVE_INFINITY) > from) this.#journal.pop()?.undo()
   }
 
-  /** Has something undone together with what is undone. */
-  note(undo: () => void): void {
+  #note(undo: () => void): void {
     this.#journal.push({ at: this.#universe.now, undo })
     if (this.#journal.length > 2_000) {
       const since = this.#universe.now - JOURNAL_MS
@@ -111,11 +114,13 @@ export class ModelRedis {
   }
 
   #put(key: string, stored: Stored | undefined): void {
-    const before = this.#data.get(key)
-    this.note(() => {
-      if (before === undefined) this.#data.delete(key)
-      else this.#data.set(key, before)
-    })
+    if (this.#keepsJournal) {
+      const before = this.#data.get(key)
+      this.#note(() => {
+        if (before === undefined) this.#data.delete(key)
+        else this.#data.set(key, before)
+      })
+    }
     if (stored === undefined) this.#data.delete(key)
     else this.#data.set(key, stored)
   }
@@ -235,15 +240,14 @@ export class ModelRedis {
         const entries = stored?.kind === 'stream' ? stored.entries : []
         const [from = 0, isAfter = 0] = args[1] === '-' ? [] : (args[1] as string).split('-').map(Number)
         const to = args[2] === '+' ? Number.POSITIVE_INFINITY : Number((args[2] as string).split('-')[0])
-        const found = entries.filter(
-          ([sequence]) => sequence >= from + (isAfter > 0 ? 1 : 0) && sequence <= to,
-        )
-        const most = args[3] === 'COUNT' ? Number(args[4]) : found.length
-        return Table.of(
-          found
-            .slice(0, most)
-            .map(([sequence, bytes]) => Table.of([`${sequence}-0`, Table.of(['m', bytes])])),
-        )
+        const most = args[3] === 'COUNT' ? Number(args[4]) : entries.length
+        const found: Table[] = []
+        for (const [sequence, bytes] of entries) {
+          if (sequence < from + (isAfter > 0 ? 1 : 0)) continue
+          if (sequence > to || found.length === most) break
+          found.push(new Table([`${sequence}-0`, new Table(['m', bytes])]))
+        }
+        return new Table(found)
       }
       case 'PUBLISH':
         this.#publish(key, args[1] as string)

@@ -47,6 +47,8 @@ export class Network {
     random: () => number
     weather: Weather
     masters: number
+    /** Whether another server may take over that was behind. */
+    isLossy: boolean
     observer: Observer
   }) {
     this.universe = parts.universe
@@ -59,9 +61,11 @@ export class Network {
           parts.universe,
           parts.observer,
           (channel, bytes) => {
-            for (const line of this.lines) line.carry(at, channel, bytes)
+            const heard = Buffer.from(bytes, 'latin1')
+            for (const line of this.lines) line.carry(at, channel, heard)
           },
           digestOf,
+          parts.isLossy,
         ),
     )
   }
@@ -93,7 +97,13 @@ function own(life: string, word: string): string {
 }
 
 function bytesOf(word: string | Uint8Array): string {
-  return Buffer.from(word as string).toString('latin1')
+  if (typeof word === 'string') return isAscii(word) ? word : Buffer.from(word).toString('latin1')
+  return Buffer.from(word.buffer, word.byteOffset, word.byteLength).toString('latin1')
+}
+
+function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 127) return false
+  return true
 }
 
 /** A connection for commands, as ioredis would be: of a cluster where there are several servers. */
@@ -259,19 +269,18 @@ export class Line {
   }
 
   /** A message of a server is on its way. */
-  carry(server: number, channel: string, bytes: string): void {
+  carry(server: number, channel: string, bytes: Uint8Array): void {
     const network = this.#network
     const { universe, weather } = network
     if (!this.#channels.has(channel) || this.isDead || network.chance(weather.messageLost)) return
     const making = this.#making
-    const name = channel.replace(/#.*$/, '')
+    const name = Buffer.from(channel.replace(/#.*$/, ''))
     const deliver = (): void => {
       if (making !== this.#making || this.isDead) return
       if (this.isHeld) this.#held.push(deliver)
       else {
-        const heard = Buffer.from(bytes, 'latin1')
-        this.onHeard(heard)
-        this.#emit('messageBuffer', Buffer.from(name), heard)
+        this.onHeard(bytes)
+        this.#emit('messageBuffer', name, bytes)
       }
     }
     let at = Math.max(universe.now + network.latency(), this.#lastAt[server] ?? 0)

@@ -116,7 +116,10 @@ function isBefore(left: Happening, right: Happening): boolean {
   return left.at === right.at ? left.order < right.order : left.at < right.at
 }
 
-/** Resolves when every promise that can settle has: a turn of the event loop begins only then. */
-export function settled(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve))
+/**
+ * Resolves when every promise that can settle has: Node comes to what waits for the next tick only then. A turn of the
+ * event loop would do as well, at three times the cost of what happens in between.
+ */
+function settled(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve))
 }

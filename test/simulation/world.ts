@@ -77,11 +77,16 @@ class SourceFailed extends Error {}
  * @throws An error that begins with the line which repeats the run.
  */
 export async function simulate(seed: number, tell?: (line: string) => void): Promise<Account> {
+  const { stackTraceLimit } = Error
+  // Thousands of calls fail in a run, as they are to; where they do is of interest to who follows one run alone.
+  if (tell === undefined) Error.stackTraceLimit = 0
   try {
     return await new World(seed, tell).run()
   } catch (error) {
     const what = error instanceof Broken ? error.message : `${(error as Error).stack ?? error}`
     throw new Error(`SEED=${seed} ${what}`)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
   }
 }
 
@@ -121,6 +126,7 @@ class World {
       random: this.#random,
       weather: { ...calm, latencyMs: plan.latencyMs },
       masters: plan.masters,
+      isLossy: plan.troubles.includes('lossy failover'),
       observer: {
         onLogged: (bytes) => this.#guarded(() => this.#logged(bytes)),
         onStored: (key, value) => this.#guarded(() => this.#stored(key, value)),
@@ -221,7 +227,9 @@ class World {
   }
 
   #note(...words: unknown[]): void {
-    this.#tell?.(`${this.#universe.now.toFixed(1)} ${words.join(' ')}`)
+    if (this.#tell === undefined) return
+    const told = words.map((word) => (typeof word === 'object' ? JSON.stringify(word) : word))
+    this.#tell(`${this.#universe.now.toFixed(1)} ${told.join(' ')}`)
   }
 
   #chance(share: number): boolean {
@@ -265,7 +273,11 @@ class World {
       clock: life,
       random: {
         next: random,
-        bytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
+        bytes: (count) => {
+          const bytes = new Uint8Array(count)
+          for (let at = 0; at < count; at++) bytes[at] = Math.floor(random() * 256)
+          return bytes
+        },
       },
       tiers,
       bus,
@@ -395,20 +407,12 @@ class World {
       this.#guarded(() => this.#history.answered(asked, cache.l1.get(key)))
       return
     }
-    const calls = {
-      get: () => cache.get(key, atLeast),
-      getMany: async () => (await cache.getMany([key, this.#pick(this.#plan.keys)], atLeast)).get(key),
-      getOrSetMany: () => this.#readMany(process, asked),
-      getOrSet: () =>
-        cache.getOrSet(key, ({ signal }) => this.#load(process, signal, asked), {
-          tags: this.#tagsOf(key),
-        }),
-    }
     process.waiting++
-    calls[how]().then(
+    this.#ask(process, asked, how, atLeast).then(
       (value) => {
         process.waiting--
-        this.#note(witness.name, how, JSON.stringify(key), 'called', asked.at.toFixed(1), 'is', value?.n)
+        if (this.#tell !== undefined)
+          this.#note(witness.name, how, JSON.stringify(key), 'called', asked.at.toFixed(1), 'is', value?.n)
         this.#guarded(() => this.#history.answered(asked, value))
       },
       (error) => {
@@ -420,6 +424,37 @@ class World {
         )
       },
     )
+  }
+
+  #ask(
+    process: Process,
+    asked: Asked,
+    how: 'get' | 'getMany' | 'getOrSet' | 'getOrSetMany',
+    atLeast: { atLeast?: string },
+  ): Promise<Value | undefined> {
+    const { cache } = process
+    const { key } = asked
+    switch (how) {
+      case 'get':
+        return cache.get(key, atLeast)
+      case 'getMany':
+        return this.#getMany(process, [key, this.#pick(this.#plan.keys)], atLeast)
+      case 'getOrSetMany':
+        return this.#readMany(process, asked)
+      case 'getOrSet':
+        return cache.getOrSet(key, ({ signal }) => this.#load(process, signal, asked), {
+          tags: this.#tagsOf(key),
+        })
+    }
+  }
+
+  /** The value of the first of some keys. */
+  async #getMany(
+    { cache }: Process,
+    keys: readonly [Key, Key],
+    atLeast: { atLeast?: string },
+  ): Promise<Value | undefined> {
+    return (await cache.getMany(keys, atLeast)).get(keys[0])
   }
 
   /** A value of one key among others; nothing but that one is looked at. */
@@ -637,13 +672,7 @@ class World {
     if (by === undefined || message === undefined) return
     this.#lastLogged = message.stamp
     const { op, keys, stamp } = message
-    this.#note(
-      by.name,
-      'has logged',
-      op,
-      JSON.stringify(keys),
-      `${stamp.partition}/${stamp.epoch}/${stamp.sequence}`,
-    )
+    this.#note(by.name, 'has logged', op, keys, `${stamp.partition}/${stamp.epoch}/${stamp.sequence}`)
     if (message.op === 'clear') {
       for (const witness of this.#everyone) witness.clearedAt = this.#universe.now
       for (const [key, partition] of this.#partitionOfKey)
@@ -744,7 +773,7 @@ class World {
           origin: '0123456789abcdef',
           serial: 1,
         }
-        const bytes = Buffer.from(encodeMessage(made)).toString('latin1')
+        const bytes = encodeMessage(made)
         for (const each of network.lines) each.carry(0, 'tierwheel:bus:0', bytes)
         return
       }
