@@ -315,7 +315,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): CacheOf<V>
   const events = new Events()
   const authority = authorityOf(tiers, bus)
   if (bus !== undefined) takenBuses.add(bus)
-  const limits = { ...defaultLimits, deadlineMs }
+  const limits = { ...defaultLimits, deadlineMs, sharesTimers: !isPrecompiled }
   const levels: Level[] = tiers.map((tier) => ({
     tier,
     guard: new Guard(tier.name, clock, events, limits),

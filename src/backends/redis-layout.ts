@@ -89,15 +89,22 @@ export function echoChannel(keyspace: string, database: number, process: string)
 
 /** The state in `bytes`. */
 export function parseState(bytes: Uint8Array): PartitionState | undefined {
-  const lineEnd = bytes.subarray(0, MAX_NUMBERS_BYTES).indexOf(0x0a)
-  const numbers = textOf(bytes.subarray(0, Math.max(lineEnd, 0)))
-    .split(' ')
-    .map(Number)
-  if (numbers.length !== 5 || !numbers.every((number) => Number.isSafeInteger(number) && number >= 0))
-    return undefined
+  // Byte by byte, as each read has a state to understand.
+  const numbers: number[] = []
+  let lineEnd = 0
+  for (let number = -1; bytes[lineEnd - 1] !== 0x0a; lineEnd++) {
+    const byte = lineEnd < MAX_NUMBERS_BYTES ? bytes[lineEnd] : undefined
+    if (byte !== undefined && byte >= 0x30 && byte <= 0x39) number = Math.max(number, 0) * 10 + byte - 0x30
+    else if ((byte !== 0x20 && byte !== 0x0a) || !Number.isSafeInteger(number) || number < 0) return undefined
+    else {
+      numbers.push(number)
+      number = -1
+    }
+  }
+  if (numbers.length !== 5) return undefined
   const [format, partitions, epoch, sequence] = numbers as [number, number, number, number]
   const marks: ClearMark[] = []
-  for (let at = lineEnd + 1; at < bytes.length; ) {
+  for (let at = lineEnd; at < bytes.length; ) {
     const head = /^(\d+) (\d+) /.exec(textOf(bytes.subarray(at, at + 40)))
     if (head === null) return undefined
     const from = at + head[0].length

@@ -56,8 +56,8 @@ export class RedisLedger implements Ledger {
   }
 
   read(keys: readonly string[]): Promise<LedgerReading[]> {
+    if (this.keepsData) return this.#store.attempt('read', () => this.#store.look(keys))
     return this.#store.attempt('read', async () => {
-      if (this.keepsData) return await this.#store.look(keys)
       // The state comes with no entries: those of a tier on this keyspace are not this ledger's.
       const readings = await Promise.all(
         this.#store

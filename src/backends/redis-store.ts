@@ -5,7 +5,7 @@
 // or another one took over that was behind. Every script is told how far its caller has seen, and begins a new epoch
 // then. What counts is what was seen when the script was sent: the answer to an older call can come late.
 
-import { systemClock } from '../clock.ts'
+import { nextTurn, systemClock } from '../clock.ts'
 import { describe } from '../duration.ts'
 import { CacheError } from '../errors.ts'
 import { partitionTextOf } from '../key.ts'
@@ -153,8 +153,10 @@ export class RedisStore {
   #sweeping: Sweep | undefined
   /** Prefixes that wait for the sweep under way. */
   readonly #unswept = new Set<string>()
-  /** Who reads in this turn. */
+  /** Who reads and waits for the call. */
   readonly #asked: Asked[] = []
+  /** Calls for readers that are under way. */
+  #looking = 0
 
   /** @throws TypeError or RangeError naming the option. */
   constructor(name: string, options: RedisOptions) {
@@ -187,22 +189,19 @@ export class RedisStore {
 
   /** Runs an operation, and gives its failure the form that callers know. */
   attempt<T>(what: string, run: () => Promise<T>): Promise<T> {
-    return this.listen(what, async () => {
-      // Each for itself until one has an answer: an answer that never comes must not be everybody's.
-      if (!this.#hasAgreed) await this.#agree()
-      return await run()
-    })
+    // Each for itself until one has an answer: an answer that never comes must not be everybody's.
+    return this.listen(what, this.#hasAgreed ? run : () => this.#agree().then(run))
   }
 
   /** The same for what asks about all partitions anyway. */
-  async listen<T>(what: string, run: () => Promise<T>): Promise<T> {
-    if (this.#isClosed)
-      throw new CacheError('CACHE_CLOSED', `${this.name}: ${what} after close`, { tier: 'redis' })
-    try {
-      return await run()
-    } catch (error) {
-      throw failureOf(this.name, what, error)
+  listen<T>(what: string, run: () => Promise<T>): Promise<T> {
+    if (this.#isClosed) {
+      const error = new CacheError('CACHE_CLOSED', `${this.name}: ${what} after close`, { tier: 'redis' })
+      return Promise.reject(error)
     }
+    return run().catch((error: unknown) => {
+      throw failureOf(this.name, what, error)
+    })
   }
 
   partitionOf(key: string): number {
@@ -294,19 +293,22 @@ export class RedisStore {
   }
 
   /**
-   * Entries and where their partitions stand, in the order of the keys. What is asked for in one turn goes in one call, or
-   * in a cluster in one for each partition: each has its share of a write, a read and a script, and those are what a read
-   * costs.
+   * Entries and where their partitions stand, in the order of the keys. What is asked for together goes in one call, or in
+   * a cluster in one for each partition: each has its share of a write, a read and a script, and those are what a read
+   * costs. Together is what is asked for in one turn, and while another call is under way what is asked for until the
+   * event loop comes round again: readers that came by timers or requests of their own have a turn each.
    */
   look(keys: readonly string[]): Promise<Looked[]> {
     return new Promise((resolve, reject) => {
       this.#asked.push({ keys, resolve, reject })
-      // Whoever else reads in this turn has said so by then.
-      if (this.#asked.length === 1) void Promise.resolve().then(() => this.#answer(this.#asked.splice(0)))
+      if (this.#asked.length > 1) return
+      const together = this.#looking === 0 ? Promise.resolve() : nextTurn()
+      void together.then(() => this.#answer(this.#asked.splice(0)))
     })
   }
 
   async #answer(asked: readonly Asked[]): Promise<void> {
+    this.#looking++
     try {
       const answers = await this.#lookAll(asked.flatMap(({ keys }) => keys))
       let from = 0
@@ -321,6 +323,8 @@ export class RedisStore {
         if (isOfOne && asked.length > 1) void this.#answer([one])
         else one.reject(error)
       }
+    } finally {
+      this.#looking--
     }
   }
 

@@ -123,6 +123,11 @@ export class Copies {
     return { value: l1.valueAt(answer), staleForMs, freshUntil, usableUntil: times.usableUntil, note }
   }
 
+  /** Whether L1 may hold entries that carry tags. */
+  get hasMarks(): boolean {
+    return this.#hasMarks
+  }
+
   /** What an L1 entry says of its tags, if that is all that keeps it from being an answer: it cannot be judged here. */
   unjudged(l1Key: Key): TagMark | undefined {
     const l1 = this.#l1

@@ -28,6 +28,11 @@ export class Doubts {
     this.#mostKeys = mostKeys
   }
 
+  /** Whether anything is in doubt. */
+  get hasAny(): boolean {
+    return this.#keys.size > 0 || this.#prefixes.size > 0
+  }
+
   /** Whether what the tiers hold under `key` may be from before a mutation called here. */
   has(key: string): boolean {
     if (this.#keys.has(key)) return true

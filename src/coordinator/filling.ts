@@ -166,34 +166,50 @@ export class Filling {
   }
 
   /** Asks the tiers for each subject and copies what is found into everything nearer. */
-  async read(subjects: readonly Subject[], skip?: Skip): Promise<(EntryView | undefined)[]> {
+  read(subjects: readonly Subject[], skip?: Skip): Promise<(EntryView | undefined)[]> {
     const fences = subjects.map(({ stored }) => this.#marks.watch(stored))
+    const readings = this.#stack.read(
+      subjects.map(({ key }) => key),
+      subjects.map(({ stored }) => stored),
+      skip === 'copies',
+    )
+    return Promise.all(
+      subjects.map((subject, turn) => this.#take(subject, fences[turn] as Fence, readings, turn)),
+    )
+  }
+
+  /** The same for one. */
+  readOne(subject: Subject, skip?: Skip): Promise<EntryView | undefined> {
+    const fence = this.#marks.watch(subject.stored)
+    const readings = this.#stack.read([subject.key], [subject.stored], skip === 'copies')
+    return this.#take(subject, fence, readings, 0)
+  }
+
+  /** Copies one of several that are read, behind the fence that is up since before; it ends with this. */
+  async #take(
+    subject: Subject,
+    before: Fence,
+    readings: Promise<Reading[]>,
+    turn: number,
+  ): Promise<EntryView | undefined> {
+    const { key } = subject
+    let fence = before
     try {
-      const readings = await this.#stack.read(
-        subjects.map(({ key }) => key),
-        subjects.map(({ stored }) => stored),
-        skip === 'copies',
-      )
-      return await Promise.all(
-        readings.map(async ({ found, asOf }, turn) => {
-          const subject = subjects[turn] as Subject
-          const { key } = subject
-          if (found === undefined) {
-            if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
-            return undefined
-          }
-          if (this.#events.hears('entry.hit')) {
-            const stale = found.freshUntil <= this.#clock.now()
-            this.#events.tell('entry.hit', { key, level: found.level, stale })
-          }
-          const fence = this.#learn(found, fences[turn] as Fence, false)
-          fences[turn] = fence
-          await this.#keepFound(subject, found, asOf, fence, this.#defaults)
-          return found
-        }),
-      )
+      const { found, asOf } = (await readings)[turn] as Reading
+      if (found === undefined) {
+        if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
+        return undefined
+      }
+      if (this.#events.hears('entry.hit')) {
+        const stale = found.freshUntil <= this.#clock.now()
+        this.#events.tell('entry.hit', { key, level: found.level, stale })
+      }
+      fence = this.#learn(found, fence, false)
+      if (found.depth > 0) await this.#backFill(subject, found, asOf, fence)
+      this.#putFound(subject, found, asOf, fence, this.#defaults)
+      return found
     } finally {
-      for (const fence of fences) this.#marks.drop(fence)
+      this.#marks.drop(fence)
     }
   }
 
@@ -272,7 +288,8 @@ export class Filling {
     if (isStale) this.servedStale(key, found.level)
     else if (this.#events.hears('entry.hit'))
       this.#events.tell('entry.hit', { key, level: found.level, stale: false })
-    const beside = await this.#keepFound(subject, found, asOf, fence, call)
+    if (found.depth > 0) await this.#backFill(subject, found, asOf, fence)
+    const beside = this.#putFound(subject, found, asOf, fence, call)
     if (isStale) return { value: found.value, refresh: { leastFreshMs: 0 } }
     const isDue = beside !== undefined && freshMs < beside.aheadMs
     return { value: found.value, refresh: isDue ? { leastFreshMs: beside.aheadMs } : undefined }
@@ -387,27 +404,26 @@ export class Filling {
     return this.#marks.watch(fence.key)
   }
 
-  async #keepFound(
-    subject: Subject,
+  /** Copies what was found into the nearer tiers, unless something overtook the look. */
+  #backFill(subject: Subject, found: Found, asOf: Stamp | undefined, fence: Fence): Promise<void> {
+    return this.#inTurn(this.#marks.copy(subject.stored), async () => {
+      if (this.#marks.holds(fence)) await this.#stack.backFill(subject.stored, found, asOf)
+    })
+  }
+
+  /** The same into L1. */
+  #putFound(
+    { l1Key }: Subject,
     found: Found,
     asOf: Stamp | undefined,
     fence: Fence,
     call: ResolvedCall,
-  ): Promise<Note | undefined> {
-    const beside = noteOf(
-      call.refreshAhead,
-      call.lifetime?.ttlMs ?? Number.POSITIVE_INFINITY,
-      undefined,
-      found.validators,
-    )
-    if (found.depth > 0) {
-      await this.#inTurn(this.#marks.copy(subject.stored), async () => {
-        if (this.#marks.holds(fence)) await this.#stack.backFill(subject.stored, found, asOf)
-      })
-    }
+  ): Note | undefined {
+    const ttlMs = call.lifetime?.ttlMs ?? Number.POSITIVE_INFINITY
+    const beside = noteOf(call.refreshAhead, ttlMs, undefined, found.validators)
     if (found.usableUntil > this.#clock.now() && this.#marks.holds(fence)) {
       const note = marked(beside, found.tagged && this.#tags.markOf(found.tagged))
-      this.#copies.put(subject.l1Key, found.value, found.freshUntil, found.usableUntil, asOf, note)
+      this.#copies.put(l1Key, found.value, found.freshUntil, found.usableUntil, asOf, note)
     }
     return beside
   }

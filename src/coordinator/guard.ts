@@ -8,30 +8,33 @@ import type { Clock } from '../clock.ts'
 import { CacheError } from '../errors.ts'
 import type { Events } from '../metrics/events.ts'
 import { type BreakerLimits, type BreakerState, CircuitBreaker } from './circuit-breaker.ts'
+import { Deadlines } from './deadlines.ts'
 
 /** How a guard is set. */
 export interface GuardLimits extends BreakerLimits {
   /** How long a call may take. */
   readonly deadlineMs: number
+  /** As `Deadlines` has it. */
+  readonly sharesTimers: boolean
 }
 
 /** Default of every tier: 500 ms for a call, open after 5 failures in a row, a probe after 1 s. */
-export const defaultLimits: GuardLimits = { deadlineMs: 500, failures: 5, openMs: 1_000 }
+export const defaultLimits: GuardLimits = { deadlineMs: 500, sharesTimers: true, failures: 5, openMs: 1_000 }
 
 /** Calls one part. */
 export class Guard {
   readonly name: string
-  readonly #clock: Clock
   readonly #events: Events
   readonly #deadlineMs: number
+  readonly #deadlines: Deadlines
   readonly #breaker: CircuitBreaker
   #failures = 0
 
   constructor(name: string, clock: Clock, events: Events, limits: GuardLimits) {
     this.name = name
-    this.#clock = clock
     this.#events = events
     this.#deadlineMs = limits.deadlineMs
+    this.#deadlines = new Deadlines(clock, limits.deadlineMs, limits.sharesTimers)
     this.#breaker = new CircuitBreaker(clock, limits)
   }
 
@@ -75,12 +78,8 @@ export class Guard {
   }
 
   /** Calls the part for a read: whatever goes wrong is `undefined`, and an event. */
-  async attempt<T>(operation: string, call: () => Promise<T>): Promise<T | undefined> {
-    try {
-      return await this.demand(operation, call)
-    } catch {
-      return undefined
-    }
+  attempt<T>(operation: string, call: () => Promise<T>): Promise<T | undefined> {
+    return this.demand(operation, call).catch(() => undefined)
   }
 
   /**
@@ -90,23 +89,33 @@ export class Guard {
    */
   within<T>(operation: string, call: () => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const timer = this.#clock.setTimer(() => {
-        reject(
-          new CacheError(
-            'CACHE_TIER_FAILED',
-            `${this.name}: ${operation} took longer than ${this.#deadlineMs} ms (deadline)`,
-            {
-              tier: this.name,
-            },
-          ),
-        )
-      }, this.#deadlineMs)
-      // A tier that throws instead of rejecting is treated alike.
-      Promise.resolve()
-        .then(call)
-        .then(resolve, reject)
-        .finally(() => timer.cancel())
+      const wait = this.#deadlines.begin(() => reject(this.#lateness(operation)))
+      let outcome: Promise<T>
+      try {
+        outcome = Promise.resolve(call())
+      } catch (error) {
+        // A tier that throws instead of rejecting is treated alike.
+        outcome = Promise.reject(error)
+      }
+      outcome.then(
+        (result) => {
+          this.#deadlines.end(wait)
+          resolve(result)
+        },
+        (error: unknown) => {
+          this.#deadlines.end(wait)
+          reject(error)
+        },
+      )
     })
+  }
+
+  #lateness(operation: string): CacheError {
+    return new CacheError(
+      'CACHE_TIER_FAILED',
+      `${this.name}: ${operation} took longer than ${this.#deadlineMs} ms (deadline)`,
+      { tier: this.name },
+    )
   }
 
   #asCacheError(operation: string, cause: unknown): CacheError {

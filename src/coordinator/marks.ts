@@ -11,6 +11,8 @@
 //                              which they were called, and a clear goes alone among its keys; without that, two writes
 //                              in flight could land in one tier in one order and in another in the other
 
+import { KeyTable } from './key-table.ts'
+
 /** A load's claim that nothing overtook it. */
 export interface Fence {
   readonly key: string
@@ -43,7 +45,7 @@ interface Mark {
 
 /** Pending mutations, fences and the order of writes of one cache in one process. */
 export class Marks {
-  readonly #marks = new Map<string, Mark>()
+  readonly #marks = new KeyTable<Mark>()
   /** Raised by what overtakes every key: gaps. */
   #sweep = 0
   /** Clears that have not settled, in the order in which they were called. */
@@ -61,10 +63,11 @@ export class Marks {
    * awaited in between lets another mutation be called.
    */
   pendingOn(keys: readonly string[]): Promise<unknown> | undefined {
-    const tails = keys.flatMap((key) => {
+    const tails: Promise<void>[] = []
+    for (const key of keys) {
       const mark = this.#marks.get(key)
-      return mark !== undefined && mark.pending > 0 ? (mark.tail ?? []) : []
-    })
+      if (mark !== undefined && mark.pending > 0 && mark.tail !== undefined) tails.push(mark.tail)
+    }
     for (const { prefix, settled } of this.#clears) {
       if (keys.some((key) => key.startsWith(prefix))) tails.push(settled)
     }
@@ -114,7 +117,7 @@ export class Marks {
 
   /** The same, for keys that begin with `prefix`. */
   overtakeUnder(prefix: string): void {
-    for (const [key, mark] of this.#marks) if (key.startsWith(prefix)) mark.generation++
+    for (const [key, mark] of this.#marks.entries()) if (key.startsWith(prefix)) mark.generation++
   }
 
   /** Takes the next place in the writes of `key`, for a mutation: reads wait for it, loads are overtaken. */
@@ -136,7 +139,7 @@ export class Marks {
   /** Takes the next place for a mutation of every key that begins with `prefix`. */
   clear(prefix: string): Pick<Turn, 'ready' | 'end'> {
     const before: Promise<void>[] = []
-    for (const [key, mark] of this.#marks) {
+    for (const [key, mark] of this.#marks.entries()) {
       if (!key.startsWith(prefix)) continue
       if (mark.tail !== undefined) before.push(mark.tail)
       mark.generation++
@@ -178,14 +181,12 @@ export class Marks {
   }
 
   #hold(key: string): Mark {
-    const mark = this.#marks.get(key) ?? {
-      pending: 0,
-      holders: 0,
-      generation: 0,
-      mutations: 0,
-      tail: undefined,
+    const held = this.#marks.get(key)
+    if (held !== undefined) {
+      held.holders++
+      return held
     }
-    mark.holders++
+    const mark: Mark = { pending: 0, holders: 1, generation: 0, mutations: 0, tail: undefined }
     this.#marks.set(key, mark)
     return mark
   }

@@ -125,10 +125,11 @@ export class Reads {
       return undefined
     }
     const tried = new Set<string>()
+    const subjects = [subject]
     for (
-      let before = this.#beforeReading([subject], tried);
+      let before = this.#beforeReading(subjects, tried);
       before !== undefined;
-      before = this.#beforeReading([subject], tried)
+      before = this.#beforeReading(subjects, tried)
     ) {
       await before
       // What was pending may have left its value in L1.
@@ -308,8 +309,8 @@ export class Reads {
   }
 
   #read(subject: Subject, skip: Skip | undefined): Promise<EntryView | undefined> {
-    const read = async (): Promise<EntryView | undefined> => (await this.#filling.read([subject], skip))[0]
-    return skip === undefined ? this.#ongoing.reads.run(subject.stored, read) : read()
+    if (skip !== undefined) return this.#filling.readOne(subject, skip)
+    return this.#ongoing.reads.run(subject.stored, () => this.#filling.readOne(subject))
   }
 
   /**
@@ -325,11 +326,14 @@ export class Reads {
       tried.add(TAGS_TRIED)
       return this.#delivery.retryTags()
     }
-    const marks = subjects.flatMap(({ l1Key }) => this.#copies.unjudged(l1Key) ?? [])
+    const marks = this.#copies.hasMarks
+      ? subjects.flatMap(({ l1Key }) => this.#copies.unjudged(l1Key) ?? [])
+      : []
     if (marks.length > 0 && !tried.has(TAGS_ASKED)) {
       tried.add(TAGS_ASKED)
       return this.#tags.judge(marks)
     }
+    if (!this.#doubts.hasAny) return undefined
     const doubted = subjects.filter(({ stored }) => this.#doubts.has(stored) && !tried.has(stored))
     if (doubted.length === 0) return undefined
     for (const { stored } of doubted) tried.add(stored)

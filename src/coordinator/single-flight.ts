@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { KeyTable } from './key-table.ts'
 
 /** A task under way. */
 export interface Flight<N> {
@@ -18,7 +19,7 @@ export interface Flight<N> {
 export class SingleFlight<N = undefined> {
   readonly #clock: Clock
   readonly #joinableMs: number
-  readonly #flights = new Map<string, Flight<N>>()
+  readonly #flights = new KeyTable<Flight<N>>()
 
   constructor(clock: Clock, joinableMs: number) {
     this.#clock = clock
@@ -54,11 +55,11 @@ export class SingleFlight<N = undefined> {
     // starts a new flight instead of joining the failed one. It leaves only its own place: after
     // `forget`, a younger flight may have taken it.
     const beganAt = this.#clock.now()
-    const outcome = task(note).finally(() => {
+    const flight: Flight<N> = { outcome: task(note), beganAt, note }
+    const end = (): void => {
       if (this.#flights.get(key) === flight) this.#flights.delete(key)
-    })
-    outcome.catch(() => {})
-    const flight: Flight<N> = { outcome, beganAt, note }
+    }
+    flight.outcome.then(end, end)
     this.#flights.set(key, flight)
     return flight
   }
@@ -70,6 +71,6 @@ export class SingleFlight<N = undefined> {
 
   /** Nobody joins any flight that is under way now for a key that begins with `prefix`. */
   forgetAll(prefix = ''): void {
-    for (const key of this.#flights.keys()) if (key.startsWith(prefix)) this.#flights.delete(key)
+    for (const [key] of this.#flights.entries()) if (key.startsWith(prefix)) this.#flights.delete(key)
   }
 }

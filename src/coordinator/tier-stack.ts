@@ -135,7 +135,8 @@ export class TierStack {
         const entry = isDoubted[place] ? undefined : entries[turn]
         return this.#open(keys[place] as Key, wanted[turn] as string, entry, level, depth, askedAt)
       })
-      const verdicts = await this.#judge(opened, skipsCopies)
+      const judged = this.#judge(opened, skipsCopies)
+      const verdicts = judged && (await judged)
       const isFarthest = depth === this.levels.length - 1
       open = open.filter((place, turn) => {
         const found = opened[turn]
@@ -147,8 +148,10 @@ export class TierStack {
         }
         level.hits++
         const copyOf = this.#isCopy(depth) ? entries[turn]?.stamp : undefined
-        const judged = verdict === 'expired' ? expired(found, askedAt) : found
-        readings[place] = { found: judged, asOf: copyOf ?? readings[place]?.asOf }
+        readings[place] = {
+          found: verdict === 'expired' ? expired(found, askedAt) : found,
+          asOf: copyOf ?? readings[place]?.asOf,
+        }
         return false
       })
     }
@@ -350,7 +353,7 @@ export class TierStack {
     readings: Reading[],
   ): Promise<(TierEntry | undefined)[]> {
     const ledger = this.#authority?.ledger
-    const answers = await this.#authorityGuard?.attempt('read', async () => ledger?.read(wanted))
+    const answers = ledger && (await this.#authorityGuard?.attempt('read', () => ledger.read(wanted)))
     if (answers === undefined) return []
     for (const [turn, place] of places.entries()) {
       readings[place] = { found: undefined, asOf: answers[turn]?.asOf }
@@ -359,11 +362,14 @@ export class TierStack {
   }
 
   /** What the tags of entries say of them; `undefined` when none carries any. */
-  async #judge(opened: readonly (Found | undefined)[], asksAnew: boolean): Promise<Verdict[] | undefined> {
+  #judge(opened: readonly (Found | undefined)[], asksAnew: boolean): Promise<Verdict[]> | undefined {
+    if (!opened.some((found) => found?.tagged !== undefined)) return undefined
     const tagged = opened.flatMap((found) => found?.tagged ?? [])
-    if (tagged.length === 0) return undefined
-    const verdicts = await this.#tags.judge(tagged, asksAnew)
-    return opened.map((found) => (found?.tagged === undefined ? 'good' : (verdicts.shift() as Verdict)))
+    return this.#tags
+      .judge(tagged, asksAnew)
+      .then((verdicts) =>
+        opened.map((found) => (found?.tagged === undefined ? 'good' : (verdicts.shift() as Verdict))),
+      )
   }
 
   #open(

@@ -156,6 +156,20 @@ test('an answer that never comes to the first call does not hold up the ones aft
   expect((await tier.ledger?.probe('token'))?.[0]).toEqual({ partition: 0, epoch: 1, sequence: 0 })
 })
 
+test('readers of one turn are one call, and while one is under way so are those of several', async () => {
+  const calls: string[] = []
+  const callBuffer = (...words: unknown[]) => {
+    calls.push([...words.join(' ').matchAll(/:e:(\w+)/g)].map(([, key]) => key).join(' '))
+    return new Promise(() => {})
+  }
+  const store = new RedisStore('redis tier', { client: { callBuffer }, partitions: 1 })
+  const read = (key: string) => void store.look([key])
+  for (const key of ['a', 'b']) read(key)
+  await vi.waitFor(() => expect(calls).toEqual(['a b']))
+  for (const key of ['c', 'd', 'e']) globalThis.setImmediate(read, key)
+  await vi.waitFor(() => expect(calls).toEqual(['a b', 'c d e']))
+})
+
 test('a sweep whose answer never comes is begun again by a later clear, with what it was at', async () => {
   vi.useFakeTimers({ toFake: ['performance'] })
   try {

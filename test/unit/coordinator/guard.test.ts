@@ -19,10 +19,12 @@ function guarded() {
 const fails = () => Promise.reject(new Error('refused'))
 
 describe('a guard', () => {
-  test('hands through what a call answers, and leaves no timer', async () => {
+  test('hands through what a call answers, and leaves no timer of its own', async () => {
     const { clock, guard, failures } = guarded()
     expect(await guard.demand('get', async () => 1)).toBe(1)
     expect(await guard.attempt('get', async () => undefined)).toBeUndefined()
+    expect(clock.timers).toBe(1)
+    await clock.run(defaultLimits.deadlineMs)
     expect(clock.timers).toBe(0)
     expect(failures).toEqual([])
   })
