@@ -99,7 +99,8 @@ export class Copies {
     const now = this.#hasBus || l1.isTimed ? this.#clock.now() : 0
     const answer = l1.look(l1Key, now)
     if (answer < 0) return undefined
-    if (this.#hasMarks && this.#verdictOf(l1.noteAt(answer) as Note | undefined) !== 'good') return undefined
+    if (this.#hasMarks && l1.checkAt(answer) !== this.#tags.changes && !this.#isGood(l1, answer))
+      return undefined
     if ((answer & STATE_BITS) === FRESH) return l1.valueAt(answer)
     if (!takesDue || (answer & STATE_BITS) !== STALE) return undefined
     const note = l1.noteAt(answer) as Note | undefined
@@ -275,6 +276,13 @@ export class Copies {
     this.#l1?.setLease(until)
     this.#invalidations.lease(until)
     this.#tags.lease(until)
+  }
+
+  /** Judges an entry by its tags, and has L1 remember that it is good until anything changes: a hit asks no more. */
+  #isGood(l1: L1<unknown>, answer: number): boolean {
+    if (this.#verdictOf(l1.noteAt(answer) as Note | undefined) !== 'good') return false
+    l1.checked(answer, this.#tags.changes)
+    return true
   }
 
   #verdictOf(note: Note | undefined): Verdict | 'unknown' {

@@ -110,10 +110,9 @@ export class Reads {
     if (this.#life.isClosed) return undefined
     const l1Key = l1KeyOf(this.#scope, scope, key)
     const value = this.#copies.hit(l1Key, takesDue)
-    if (value !== undefined) this.#auditor?.hit(key, l1Key, scope)
-    if (value !== undefined && this.#events.hears('entry.hit')) {
-      this.#events.tell('entry.hit', { key, level: 'l1', stale: false })
-    }
+    if (value === undefined) return undefined
+    if (this.#auditor !== undefined) this.#auditor.hit(key, l1Key, scope)
+    if (this.#events.hearsHits) this.#events.tell('entry.hit', { key, level: 'l1', stale: false })
     return value
   }
 

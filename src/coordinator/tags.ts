@@ -72,8 +72,8 @@ export class Tags {
   /** The highest place that is known to be taken. */
   #place: Stamp | undefined
   #knownUntil = Number.NEGATIVE_INFINITY
-  /** Raised by everything that may change a verdict. */
-  #changes = 0
+  /** Raised by everything that may change a verdict; from 1, as L1 has 0 for what was never judged. */
+  #changes = 1
   /** Raised when what was known is known no more. */
   #losses = 0
   readonly #pending = new Map<string, { how: TagFate; calls: number }>()

@@ -154,6 +154,8 @@ export class L1<V> implements PreparedHome<V> {
   readonly #maxEntryBytes: number
   /** What the coordinator noted beside its entries, at their slots; `undefined` until it notes something. */
   #notes: unknown[] | undefined
+  /** By slot, what the coordinator said with `checked` of the entry that is there; 0 when nothing. */
+  #checks: number[] = []
   readonly #ttlMs: number
 
   readonly #memo: Memo
@@ -398,6 +400,7 @@ export class L1<V> implements PreparedHome<V> {
     this.#values.length = 1
     this.#values[0] = undefined
     this.#notes = undefined
+    this.#checks = []
     this.#time.forget()
     this.#settle()
   }
@@ -538,6 +541,17 @@ export class L1<V> implements PreparedHome<V> {
   /** The note of an entry that `look` answered with; `undefined` when it has none. @internal */
   noteAt(answer: number): unknown {
     return this.#notes?.[answer >> 3]
+  }
+
+  /** What was said with `checked` of an entry that `look` answered with; 0 or nothing when it was put since. @internal */
+  checkAt(answer: number): number | undefined {
+    return this.#checks[answer >> 3]
+  }
+
+  /** Keeps a number from 1 beside an entry that `look` answered with, until it is put anew or leaves. @internal */
+  checked(answer: number, check: number): void {
+    this.#notes ??= []
+    this.#checks[answer >> 3] = check
   }
 
   /** The times of an entry that `look` answered with. @internal */
@@ -843,6 +857,7 @@ export class L1<V> implements PreparedHome<V> {
   #noteDown(slot: number, note: unknown): void {
     this.#notes ??= []
     this.#notes[slot] = note
+    this.#checks[slot] = 0
   }
 
   /** The slots of the usable entries from the hottest on; each is checked again when its turn comes. */

@@ -70,6 +70,8 @@ export type CacheEventName = keyof CacheEvents
 /** Tells listeners what happened. */
 export class Events {
   readonly #listeners = new Map<CacheEventName, Set<(event: never) => void>>()
+  /** `hears('entry.hit')`. A field, as each hit in L1 looks at it. */
+  hearsHits = false
 
   /** Whether anyone listens to `name`; ask before building an event. */
   hears(name: CacheEventName): boolean {
@@ -81,9 +83,11 @@ export class Events {
     const listeners = this.#listeners.get(name) ?? new Set()
     this.#listeners.set(name, listeners)
     listeners.add(listener)
+    this.hearsHits = this.#listeners.has('entry.hit')
     return () => {
       listeners.delete(listener)
       if (listeners.size === 0 && this.#listeners.get(name) === listeners) this.#listeners.delete(name)
+      this.hearsHits = this.#listeners.has('entry.hit')
     }
   }
 

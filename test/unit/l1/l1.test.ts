@@ -626,6 +626,26 @@ describe('for a coordinator', () => {
     expect(l1.size).toBe(0)
   })
 
+  test('what is said of an entry is there until the entry is put anew, has left, or all are gone', () => {
+    const l1 = open({ maxEntries: 1, policy: 'lru' })
+    const put = (key: string): number => {
+      l1.put(key, 'value', Infinity, Infinity, 0, 'note')
+      return l1.look(key, 0)
+    }
+    l1.checked(put('key'), 7)
+    expect(l1.checkAt(l1.look('key', 0))).toBe(7)
+    expect(l1.checkAt(put('key'))).toBe(0)
+    l1.checked(l1.look('key', 0), 7)
+    expect(l1.checkAt(put('other'))).toBe(0)
+    l1.checked(l1.look('other', 0), 7)
+    l1.clear()
+    expect(l1.checkAt(put('other'))).toBe(0)
+    l1.checked(l1.look('other', 0), 7)
+    // Without a note, in a cache that has notes.
+    l1.put('plain', 'value', Infinity, Infinity, 0)
+    expect(l1.checkAt(l1.look('plain', 0))).toBe(0)
+  })
+
   test('time does not go back between its calls', () => {
     const l1 = open()
     l1.put('key', 'value', 100, 100, 0)
