@@ -21,6 +21,8 @@ import { createRequire } from 'node:module'
  * @typedef {object} Measured
  * @property {(key: string) => Promise<User | null | undefined>} [get] without a loader, where there is such
  * @property {(key: string) => Promise<User | null | undefined>} getOrSet with the loader
+ * @property {(key: string) => Promise<User | null | undefined>} [getOrSetOnce] the same, with what keeps several
+ *   processes from loading one key at once, where there is such
  * @property {(key: string, value: User) => Promise<unknown>} [set]
  * @property {(key: string) => Promise<unknown>} delete
  * @property {() => unknown} close
@@ -39,6 +41,8 @@ export const OURS = 'tierwheel'
 export const BARE = 'ioredis'
 
 const HOUR_MS = 60 * 60 * 1_000
+/** Longer than any load here takes. */
+const LOAD_LEASE_MS = 5_000
 
 /**
  * What a module has, whatever its types say: the contenders' own types differ from version to version.
@@ -77,6 +81,7 @@ async function openOurs({ port, l1Entries, load: loadUser }, more, call) {
       call === undefined
         ? (key) => cache.getOrSet(key, () => loadUser(key))
         : (key) => cache.getOrSet(key, () => loadUser(key), call),
+    getOrSetOnce: (key) => cache.getOrSet(key, () => loadUser(key), { loadLease: LOAD_LEASE_MS }),
     set: (key, value) => cache.set(key, value, call),
     delete: (key) => cache.delete(key),
     close: async () => {
