@@ -10,7 +10,7 @@
 // takes about 7 µs this way and 210 µs by promises, a write with its rename 95 µs against 280 µs (Node 20, ext4):
 // each promise is a trip through the thread pool. From some 64 kB to a quarter of a megabyte on the two are equal. It
 // also makes a section under the lock one uninterrupted piece. The price: a slow disk holds up the whole process, so
-// the directory belongs on a local one.
+// the directory belongs on a local one, and one that was silent for a while is asked first (disk-pulse.ts).
 //
 // A small file is written over in place, larger ones are replaced. Up to a page the system copies what is written in one
 // piece, which kill -9 does not cut; a reader who takes no lock may meet the middle of it and looks again. A replacement
@@ -40,6 +40,7 @@ import {
   writevSync,
 } from 'node:fs'
 import { join, parse, relative, sep } from 'node:path'
+import type { DiskPulse } from './disk-pulse.ts'
 
 // Windows has neither flag; there they are no bits.
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0
@@ -139,6 +140,7 @@ export function readStartOrLater(
   path: string,
   limitBytes: number,
   largeBytes: number,
+  pulse: DiskPulse,
 ): FileStart | 'strange' | undefined | Promise<FileStart> {
   const file = openToRead(path)
   if (typeof file !== 'number') return file
@@ -151,7 +153,7 @@ export function readStartOrLater(
   if (opened === 'strange') return opened
   const { size } = opened
   const count = Math.min(size, limitBytes)
-  if (count > largeBytes) return readLater(file, count).then((bytes) => ({ bytes, size }))
+  if (count > largeBytes) return pulse.read(() => readLater(file, count)).then((bytes) => ({ bytes, size }))
   try {
     return { bytes: readAt(file, 0, count), size }
   } finally {

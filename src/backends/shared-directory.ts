@@ -14,7 +14,7 @@
 // that can have happened meanwhile: other mutations, a new log, or that the directory is gone, in which
 // case it is made anew with a new key and a new epoch.
 
-import { lstatSync, realpathSync, type Stats } from 'node:fs'
+import { lstatSync, realpathSync, type Stats, stat, utimes } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { CacheError } from '../errors.ts'
@@ -34,6 +34,7 @@ import {
   sizeOf,
 } from './directory.ts'
 import type { ResolvedDirectory } from './directory-options.ts'
+import { DiskPulse } from './disk-pulse.ts'
 import {
   type EntryHead,
   encodeHead,
@@ -120,6 +121,8 @@ export class SharedDirectory {
   readonly #givenPath: string
   readonly #bounds: DirectoryBounds
   readonly #usage: Usage
+  readonly #reads: DiskPulse
+  readonly #writes: DiskPulse
   #key = ''
   #knownLoads = -1
   /** The acquisition of the lock in which the log was settled, and the one in which the usage was brought up to date. */
@@ -159,6 +162,12 @@ export class SharedDirectory {
       prepare: () => this.#prepare(),
       recover: () => this.#settle(true),
     })
+    const { clock, lockWaitMs, path } = options
+    this.#reads = new DiskPulse(clock, lockWaitMs, (done) => stat(join(path, 'log', 'current'), () => done()))
+    this.#writes = new DiskPulse(clock, lockWaitMs, (done) => {
+      const now = clock.wallNow() / 1_000
+      utimes(join(path, 'lock'), now, now, () => done())
+    })
     this.log = new Log(join(this.logDirectory, 'current'), options.logBytes, this.#lock.boot)
   }
 
@@ -191,14 +200,29 @@ export class SharedDirectory {
 
   /** Opens the directory where needed, and brings what is known of the log up to date, once for all who ask meanwhile. */
   ready(): Promise<void> {
-    this.#look ??= Promise.resolve().then(() => {
-      // First of all: who asks from here on may know of more than is found now.
-      this.#look = undefined
-      if (!this.#isChecked) this.#prepare()
-      if (this.log.refresh() === 'whole' && this.#isFormatKnown()) return
-      return this.#lock.run(() => this.#settle(false))
-    })
+    if (this.#look !== undefined) return this.#look
+    const answer = this.#reads.awaited() ?? Promise.resolve()
+    this.#look = answer.then(
+      () => {
+        // First of all: who asks from here on may know of more than is found now.
+        this.#look = undefined
+        this.#refuseIfClosed()
+        if (!this.#isChecked) this.#prepare()
+        const isKnown = this.log.refresh() === 'whole' && this.#isFormatKnown()
+        this.#reads.heard()
+        return isKnown ? undefined : this.change(() => {})
+      },
+      (error) => {
+        this.#look = undefined
+        throw error
+      },
+    )
     return this.#look
+  }
+
+  /** What to wait for before the log is looked at without `ready`; `undefined` when the disk was heard of lately. */
+  answered(): Promise<void> | undefined {
+    return this.#reads.awaited()
   }
 
   /** Looks for each key, a few at a time so that other work gets its turn, and the log up to date each time. */
@@ -217,6 +241,12 @@ export class SharedDirectory {
 
   /** Runs `section` under the lock, with the log up to date and whole. */
   change<T>(section: () => T): Promise<T> {
+    const answer = this.#writes.awaited()
+    return answer === undefined ? this.#change(section) : answer.then(() => this.#change(section))
+  }
+
+  #change<T>(section: () => T): Promise<T> {
+    this.#refuseIfClosed()
     if (!this.#isChecked) this.#prepare()
     return this.#lock.run(() => {
       const { acquisitions } = this.#lock
@@ -229,6 +259,9 @@ export class SharedDirectory {
         // What failed may have left the log or the directory in another state than is known.
         this.#settledIn = -1
         throw error
+      } finally {
+        this.#reads.heard()
+        this.#writes.heard()
       }
     })
   }
@@ -254,7 +287,7 @@ export class SharedDirectory {
     const path = this.#pathOf(key)
     if (path === undefined) return undefined
     for (let looks = 0; looks < MOST_LOOKS; looks++) {
-      const start = readStartOrLater(path, this.#limitBytes, LARGE_BYTES)
+      const start = readStartOrLater(path, this.#limitBytes, LARGE_BYTES, this.#reads)
       const found =
         start instanceof Promise ? start.then((later) => this.#judge(key, later)) : this.#judge(key, start)
       if (found instanceof Promise)
@@ -270,6 +303,17 @@ export class SharedDirectory {
    * leave it where it is just as well.
    */
   discard(key: string): void {
+    const answer = this.#writes.awaited()
+    if (answer === undefined) this.#discard(key)
+    else
+      answer.then(
+        () => this.#discard(key),
+        () => {},
+      )
+  }
+
+  #discard(key: string): void {
+    if (this.#isClosed) return
     quietly(() => {
       this.#lock.tryRun(() => {
         // Under the lock again: a fresh entry may have come in between.
@@ -382,8 +426,7 @@ export class SharedDirectory {
    * @param isBroken - A holder of the lock died: it may have changed an entry without saying so.
    */
   #settle(isBroken: boolean): void {
-    if (this.#isClosed)
-      throw new CacheError('CACHE_CLOSED', `${this.name}: closed while waiting`, { tier: 'file' })
+    this.#refuseIfClosed()
     const state = this.log.refresh()
     const isSound = !isBroken && !this.#isDoubted
     if (state === 'whole' && isSound && this.#isFormatKnown()) return
@@ -403,6 +446,11 @@ export class SharedDirectory {
     this.log.begin(epoch, marks, isLegible)
     this.#isDoubted = false
     this.#adopt(key)
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#isClosed)
+      throw new CacheError('CACHE_CLOSED', `${this.name}: closed while waiting`, { tier: 'file' })
   }
 
   /** Whether the format file that belongs to the log is known, after having looked where need be. */

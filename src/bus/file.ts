@@ -102,9 +102,19 @@ class FileBus implements Bus {
   #poll(): void {
     this.#timer = this.#directory.clock.setTimer(() => {
       this.#poll()
-      this.#repair()
-      this.#read()
+      const answer = this.#directory.answered()
+      if (answer === undefined) this.#catchUp()
+      else
+        answer.then(
+          () => this.#catchUp(),
+          (error) => this.#fail(error),
+        )
     }, this.#pollMs)
+  }
+
+  #catchUp(): void {
+    this.#repair()
+    this.#read()
   }
 
   /** Has the log's directory watched; anew after the log was replaced, as the directory may have been too. */
