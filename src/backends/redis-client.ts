@@ -14,7 +14,10 @@ import { describe } from '../duration.ts'
 /** A word of a command. */
 export type Word = string | Uint8Array
 
-/** The connection for commands of ioredis (5.9 or 6, a `Cluster` too) or of node-redis (6). */
+/**
+ * The connection for commands of ioredis (5.9 or 6, a `Cluster` too) or of node-redis (6, a `createSentinel` or a
+ * `createCluster` too).
+ */
 export type RedisClient =
   | { callBuffer: (...words: never[]) => Promise<unknown> }
   | { sendCommand: (...words: never[]) => Promise<unknown> }
@@ -33,6 +36,8 @@ export interface Caller {
   readonly database: number
   /** The keys are spread over several servers, so that a script may touch those of one slot only. */
   readonly isCluster: boolean
+  /** What is sent one after the other may go over several connections. */
+  readonly isPooled: boolean
   /** Sends a command. Strings of the reply are bytes. */
   call(words: readonly Word[]): Promise<unknown>
   /** The same for each server that has keys of its own; of a cluster there are several. */
@@ -78,7 +83,13 @@ interface Shape {
   isReady?: unknown
   nodes?: (role: string) => unknown[]
   isCluster?: unknown
-  masters?: unknown
+  /** A cluster's, in node-redis. */
+  masters?: readonly unknown[]
+  nodeClient?: (node: unknown) => unknown
+  /** Sentinel's, in node-redis. */
+  getMasterNode?: unknown
+  /** A pool's, in node-redis. */
+  totalClients?: unknown
   options?: {
     autoResubscribe?: unknown
     db?: unknown
@@ -87,6 +98,9 @@ interface Shape {
     redisOptions?: { keyPrefix?: unknown }
   }
 }
+
+/** `EVALSHA digest 2 key …` */
+const FIRST_KEY_OF_SCRIPT = 3
 
 /** How node-redis is told that strings of a reply (`$` in the protocol) are to be bytes. */
 const BULK_STRING = 36
@@ -107,13 +121,20 @@ export function callerOf(client: unknown, option: string): Caller {
   }
   const chosen = shape.options?.db ?? shape.options?.database
   const call = callOf(shape)
-  const isCluster = shape.isCluster === true
+  const isCluster = shape.isCluster === true || isNodeCluster(shape)
   return {
     database: typeof chosen === 'number' ? chosen : 0,
     isCluster,
+    isPooled: isSentinel(shape) || shape.totalClients !== undefined,
     call,
-    servers: () =>
-      isCluster ? (shape.nodes?.('master') ?? []).map((node) => callOf(node as Shape)) : [call],
+    servers: () => {
+      if (!isCluster) return [call]
+      if (!isNodeCluster(shape)) return (shape.nodes?.('master') ?? []).map((node) => callOf(node as Shape))
+      const connect = shape.nodeClient?.bind(shape)
+      return (shape.masters ?? []).map(
+        (node) => async (words) => callOf((await connect?.(node)) as Shape)(words),
+      )
+    },
   }
 }
 
@@ -212,6 +233,7 @@ function subscriberShapeOf(
   const { subscribe, unsubscribe, on, off } = shape
   if (
     shape.isCluster === true ||
+    isNodeCluster(shape) ||
     typeof subscribe !== 'function' ||
     typeof unsubscribe !== 'function' ||
     typeof on !== 'function' ||
@@ -232,11 +254,6 @@ function shapeOf(client: unknown, option: string): Shape {
       `${option}: ${describe(client)} is not a Redis client; pass new Redis() of ioredis, or createClient() of redis`,
     )
   }
-  if (shape.callBuffer === undefined && shape.masters !== undefined) {
-    throw new TypeError(
-      `${option}: the cluster client of redis is not supported; pass a Cluster of ioredis, or a client of one server`,
-    )
-  }
   return shape
 }
 
@@ -247,7 +264,20 @@ function callOf(shape: Shape): (words: readonly Word[]) => Promise<unknown> {
   }
   const sendCommand = (shape.sendCommand as Call).bind(shape)
   const options = { typeMapping: { [BULK_STRING]: bufferOf() } }
+  // Sentinel's is told first whether a replica will do.
+  if (isSentinel(shape)) return (words) => sendCommand(false, words.map(asArgument), options)
+  // A cluster's is told by which key the server is chosen. What goes over a cluster is scripts, with the keys of a slot.
+  if (isNodeCluster(shape))
+    return (words) => sendCommand(words[FIRST_KEY_OF_SCRIPT], false, words.map(asArgument), options)
   return (words) => sendCommand(words.map(asArgument), options)
+}
+
+function isNodeCluster({ callBuffer, masters }: Shape): boolean {
+  return callBuffer === undefined && masters !== undefined
+}
+
+function isSentinel({ callBuffer, getMasterNode }: Shape): boolean {
+  return callBuffer === undefined && typeof getMasterNode === 'function'
 }
 
 /** `Buffer`, which is there wherever these clients run; not imported, since nothing else here needs Node. */

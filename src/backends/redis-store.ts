@@ -30,8 +30,8 @@ import { readScript, removeScript, type Script, standScript, sweptScript } from 
 /** Options that a Redis tier and a Redis bus share; those that belong together are given the same. */
 export interface RedisOptions {
   /**
-   * The connection for commands: ioredis 5.9 or 6 (a `Cluster` too), or node-redis 6. It stays the caller's: it is
-   * not closed, and nothing is set on it.
+   * The connection for commands: ioredis 5.9 or 6 (a `Cluster` too), or node-redis 6 (`createSentinel` and `createCluster`
+   * too). It stays the caller's: it is not closed, and nothing is set on it.
    */
   client: RedisClient
 
@@ -70,7 +70,8 @@ export interface RedisOptions {
   /**
    * When a mutation counts as taken: `'server'`, when the server has it, and a replica that takes over a moment later may
    * lack it; `'replica'`, when a replica has it as well (WAIT). Without one within 400 ms the mutation rejects, and may
-   * still take effect. Other commands of the connection wait meanwhile. Not for a cluster.
+   * still take effect. Other commands of the connection wait meanwhile. Not for a cluster, nor for a pool or the Sentinel
+   * client of node-redis.
    *
    * @defaultValue `'server'`
    */
@@ -175,7 +176,7 @@ export class RedisStore {
     this.database = this.#caller.database
     this.isCluster = this.#caller.isCluster
     this.channel = `redis:${keyspace}:${this.database}`
-    this.#waitsForReplica = checkDurability(options.durability, this.isCluster)
+    this.#waitsForReplica = checkDurability(options.durability, this.#caller)
     this.#seen = this.#all(partitions + 1).map((partition) => ({ partition, epoch: 0, sequence: 0 }))
   }
 
@@ -539,13 +540,17 @@ export class RedisStore {
   }
 }
 
-function checkDurability(value: unknown, isCluster: boolean): boolean {
+function checkDurability(value: unknown, { isCluster, isPooled }: Caller): boolean {
   if (value === undefined || value === 'server') return false
   if (value !== 'replica')
     throw new TypeError(`durability: ${describe(value)} is neither 'server' nor 'replica'`)
   if (isCluster)
     throw new TypeError(
       "durability: 'replica' is not for a cluster, whose client would ask any of its servers for the replicas of one",
+    )
+  if (isPooled)
+    throw new TypeError(
+      "durability: 'replica' is not for a pool or the Sentinel client of redis, which may ask another connection than the one that wrote",
     )
   return true
 }

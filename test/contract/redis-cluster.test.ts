@@ -1,8 +1,9 @@
 // The suites over a cluster of three masters: scripts of one slot each, echoes of each server.
 
 import { Cluster, Redis } from 'ioredis'
+import { createCluster } from 'redis'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { redisBus } from '../../src/bus/redis.ts'
+import { type RedisClient, redisBus } from '../../src/bus/redis.ts'
 import { busContract, ledgerContract, tierContract } from '../../src/testing/index.ts'
 import { redisTier } from '../../src/tiers/redis.ts'
 import { makeFolder, removeFolder } from '../support/folder.ts'
@@ -11,19 +12,43 @@ import { hasRedis, RedisServer } from '../support/redis-server.ts'
 
 vi.setConfig({ maxConcurrency: 20, testTimeout: 20_000, hookTimeout: 30_000 })
 
-describe.skipIf(!hasRedis())('three masters, ioredis 6', () => {
+const nodes = (servers: readonly RedisServer[]) => servers.map(({ port }) => ({ host: '127.0.0.1', port }))
+
+/** A client of a cluster, and what ends it. */
+type Connect = (servers: readonly RedisServer[]) => Promise<{ client: RedisClient; end: () => unknown }>
+
+const byIoredis: Connect = async (servers) => {
+  const client = new Cluster(nodes(servers))
+  client.on('error', () => {})
+  return { client, end: () => client.disconnect() }
+}
+
+const byNodeRedis: Connect = async (servers) => {
+  const client = createCluster({ rootNodes: nodes(servers).map((socket) => ({ socket })) })
+  client.on('error', () => {})
+  await client.connect()
+  return { client, end: () => client.destroy() }
+}
+
+describe.skipIf(!hasRedis()).each([
+  ['ioredis 6', byIoredis],
+  ['node-redis 6', byNodeRedis],
+] as const)('three masters, %s', (_, connect) => {
   const folder = makeFolder()
   let servers: RedisServer[] = []
-  let client: Cluster
+  let client: RedisClient
+  let end: () => unknown = () => {}
+  const admins: Redis[] = []
   const subscribers: Redis[] = []
 
   beforeAll(async () => {
     servers = await RedisServer.startCluster(folder)
-    client = new Cluster(servers.map(({ port }) => ({ host: '127.0.0.1', port })))
-    client.on('error', () => {})
+    ;({ client, end } = await connect(servers))
+    admins.push(...servers.map(({ port }) => new Redis(port, '127.0.0.1')))
   })
   afterAll(async () => {
-    for (const one of [...subscribers, client]) one.disconnect()
+    await end()
+    for (const one of [...subscribers, ...admins]) one.disconnect()
     for (const server of servers) await server.kill()
     removeFolder(folder)
   })
@@ -60,7 +85,7 @@ describe.skipIf(!hasRedis())('three masters, ioredis 6', () => {
         ...realTime,
         settle,
         reset: async () => {
-          for (const node of client.nodes('master')) {
+          for (const node of admins) {
             for (const name of await node.keys(`{${keyspace}:*`)) await node.del(name)
           }
         },
@@ -84,7 +109,7 @@ describe.skipIf(!hasRedis())('three masters, ioredis 6', () => {
   test('partitions are on more than one server, and a clear reaches and sweeps them all', async () => {
     const tier = redisTier({ client })
     const entries = async () => {
-      const names = await Promise.all(client.nodes('master').map((node) => node.keys('{tierwheel:*:e:*')))
+      const names = await Promise.all(admins.map((node) => node.keys('{tierwheel:*:e:*')))
       return names.map((some) => some.length)
     }
     const keys = Array.from({ length: 200 }, (_, at) => `k:${at}`)

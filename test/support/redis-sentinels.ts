@@ -4,10 +4,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { endProcess } from './end-process.ts'
 import { freePort } from './free-port.ts'
-import { askRedis, hasRedis, RedisServer } from './redis-server.ts'
+import { askRedis, hasRedis, RedisServer, until } from './redis-server.ts'
 
 const NAME = 'tierwheel-test'
 const QUORUM = 2
@@ -146,12 +145,5 @@ export class RedisSentinels {
     )
     const found = this.#servers.filter((_, at) => infos[at]?.includes(`role:${role}\r\n`))
     return found.length === 1 ? found[0] : undefined
-  }
-}
-
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (let attempt = 0; !(await isSo().catch(() => false)); attempt++) {
-    if (attempt === 600) throw new Error(`not within half a minute: ${what}`)
-    await sleep(50)
   }
 }

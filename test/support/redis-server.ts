@@ -49,16 +49,23 @@ export class RedisServer {
    *
    * @param folder - Where they keep what they know of each other.
    * @param more - Options of each server.
+   * @param haveReplicas - Whether each has a replica: then there are six, of which the last three follow the first.
    */
-  static async startCluster(folder: string, more: Record<string, string> = {}): Promise<RedisServer[]> {
+  static async startCluster(
+    folder: string,
+    more: Record<string, string> = {},
+    haveReplicas = false,
+  ): Promise<RedisServer[]> {
     const servers: RedisServer[] = []
     const ports: { port: number; gossip: number }[] = []
-    for (let at = 0; at < 3; at++) {
+    const count = haveReplicas ? 6 : 3
+    for (let at = 0; at < count; at++) {
       const gossip = await freePort()
       const server = await RedisServer.start({
         ...more,
         dir: folder,
         appenddirname: `kept-${at}`,
+        dbfilename: `sent-${at}.rdb`,
         'cluster-enabled': 'yes',
         'cluster-config-file': `nodes-${at}.conf`,
         'cluster-port': `${gossip}`,
@@ -68,19 +75,23 @@ export class RedisServer {
       servers.push(server)
     }
     const [first] = ports as [{ port: number; gossip: number }]
-    for (const [at, { port }] of ports.entries()) {
+    for (const [at, { port }] of ports.slice(0, 3).entries()) {
       const slots = [Math.floor((16_384 / 3) * at), Math.floor((16_384 / 3) * (at + 1)) - 1]
       await askRedis(port, `CLUSTER ADDSLOTSRANGE ${slots.join(' ')}`)
       await askRedis(port, `CLUSTER SET-CONFIG-EPOCH ${at + 1}`)
-      if (at > 0) await askRedis(port, `CLUSTER MEET 127.0.0.1 ${first.port} ${first.gossip}`)
     }
+    for (const { port } of ports.slice(1))
+      await askRedis(port, `CLUSTER MEET 127.0.0.1 ${first.port} ${first.gossip}`)
     for (const { port } of ports) {
-      for (let attempt = 0; ; attempt++) {
+      await until('the cluster forms', async () => {
         const info = await askRedis(port, 'CLUSTER INFO')
-        if (info.includes('cluster_state:ok') && info.includes('cluster_known_nodes:3')) break
-        if (attempt === 300) throw new Error(`the cluster does not form: ${info}`)
-        await sleep(50)
-      }
+        return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${count}`)
+      })
+    }
+    for (const [at, { port }] of ports.entries()) {
+      if (at < 3) continue
+      const id = /[0-9a-f]{40}/.exec(await askRedis(ports[at - 3]?.port ?? 0, 'CLUSTER MYID'))?.[0]
+      await until('a replica follows', () => askRedis(port, `CLUSTER REPLICATE ${id}`).then(() => true))
     }
     return servers
   }
@@ -132,6 +143,14 @@ async function launch(port: number, more: Record<string, string> = {}): Promise<
 async function answers(port: number, pid: number | undefined): Promise<boolean> {
   const info = await askRedis(port, 'INFO server').catch(() => '')
   return info.includes(`process_id:${pid}\r\n`)
+}
+
+/** Asks again and again, for half a minute at the most, until it is so. */
+export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  for (let attempt = 0; !(await isSo().catch(() => false)); attempt++) {
+    if (attempt === 600) throw new Error(`not within half a minute: ${what}`)
+    await sleep(50)
+  }
 }
 
 /** Sends one inline command. */

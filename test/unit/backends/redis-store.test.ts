@@ -25,9 +25,6 @@ test('what is no client is refused with what to pass', () => {
   expect(() => redisTier({ client: { ...client, options: { keyPrefix: 'a:' } } as never })).toThrow(
     /keyPrefix.*keyspace/,
   )
-  expect(() => redisTier({ client: { sendCommand: async () => null, masters: [] } as never })).toThrow(
-    /Cluster of ioredis/,
-  )
   expect(() => redisTier({ client, keyspaces: 'a' } as never)).toThrow('did you mean keyspace?')
 })
 
@@ -40,10 +37,23 @@ test('options are refused with the rule', () => {
   expect(() => redisTier({ client, durability: 'disk' as never })).toThrow(/^durability: /)
   const cluster = { ...client, isCluster: true, nodes: () => [] }
   expect(() => redisTier({ client: cluster, durability: 'replica' })).toThrow(/^durability: .* cluster/)
+  for (const pooled of [
+    { sendCommand: async () => null, getMasterNode: () => undefined },
+    { sendCommand: async () => null, totalClients: 4 },
+  ]) {
+    expect(() => redisTier({ client: pooled })).not.toThrow()
+    expect(() => redisTier({ client: pooled, durability: 'replica' })).toThrow(/^durability: .* pool/)
+  }
 })
 
 test('what cannot listen alone is refused as a subscriber', () => {
-  for (const wrong of [undefined, {}, client, { ...subscriber(), isCluster: true }]) {
+  for (const wrong of [
+    undefined,
+    {},
+    client,
+    { ...subscriber(), isCluster: true },
+    { ...subscriber(), callBuffer: undefined, sendCommand: async () => null, masters: [] },
+  ]) {
     expect(() => redisBus({ client, subscriber: wrong as never })).toThrow(/^subscriber: /)
   }
   const both = subscriber()
