@@ -84,6 +84,6 @@ describe.skipIf(!hasRedis())('a fleet over Redis, under faults', () => {
       (durability) => strike((folder) => sentinelWorld(folder, durability), 8, half),
       900_000,
     )
-    test('three masters: C1 to C9 hold', () => strike(clusterWorld, 8, half), 900_000)
+    test('three masters and their replicas: C1 to C9 hold', () => strike(clusterWorld, 8, half), 900_000)
   })
 })

@@ -11,7 +11,7 @@
 import { openSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis } from 'ioredis'
-import { createClient } from 'redis'
+import { createClient, createCluster, createSentinel } from 'redis'
 import { createCache } from 'tierwheel'
 import { redisBus } from 'tierwheel/bus/redis'
 import { redisTier } from 'tierwheel/tiers/redis'
@@ -186,6 +186,22 @@ async function connect(way) {
     autoResendUnfulfilledCommands: false,
     retryStrategy: () => 50,
   }
+  if (way.kind === 'sentinel' && way.library === 'node-redis') {
+    const open = async () => {
+      const one = createSentinel({
+        name: way.name,
+        sentinelRootNodes: way.ports.map((port) => ({ host: '127.0.0.1', port })),
+        nodeClientOptions: {
+          socket: { reconnectStrategy: () => 50, socketTimeout: 2_000 },
+          pingInterval: 500,
+        },
+      })
+      one.on('error', () => {})
+      await one.connect()
+      return one
+    }
+    return { client: await open(), subscriber: await open() }
+  }
   if (way.kind === 'sentinel') {
     // Without failoverDetector: when it strikes while a connection is being made, ioredis 6.0 ends that for good.
     const sentinels = way.ports.map((port) => ({ host: '127.0.0.1', port }))
@@ -200,6 +216,18 @@ async function connect(way) {
         }),
       )
     return { client: open(), subscriber: open() }
+  }
+  if (way.kind === 'cluster' && way.library === 'node-redis') {
+    const defaults = { socket: { reconnectStrategy: () => 50, socketTimeout: 2_000 }, pingInterval: 500 }
+    const rootNodes = way.ports.map((port) => ({ socket: { host: '127.0.0.1', port } }))
+    const cluster = hearing(createCluster({ rootNodes, defaults }))
+    await cluster.connect()
+    const port = /** @type {number} */ (way.ports[order.place % way.ports.length])
+    const subscriber = hearing(
+      createClient({ ...defaults, socket: { ...defaults.socket, host: '127.0.0.1', port } }),
+    )
+    await subscriber.connect()
+    return { client: cluster, subscriber }
   }
   if (way.kind === 'cluster') {
     const cluster = new Cluster(

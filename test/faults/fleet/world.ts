@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { RedisSentinels } from '../../support/redis-sentinels.ts'
-import { RedisServer } from '../../support/redis-server.ts'
+import { RedisServer, until } from '../../support/redis-server.ts'
 import { TcpProxy } from '../../support/tcp-proxy.ts'
 import { type Fleet, now } from './fleet.ts'
 
@@ -14,11 +14,16 @@ export type Way =
   | { readonly kind: 'alone'; readonly port: number; readonly library: 'ioredis' | 'node-redis' }
   | {
       readonly kind: 'sentinel'
+      readonly library: 'ioredis' | 'node-redis'
       readonly ports: readonly number[]
       readonly name: string
       readonly durability: 'server' | 'replica'
     }
-  | { readonly kind: 'cluster'; readonly ports: readonly number[] }
+  | {
+      readonly kind: 'cluster'
+      readonly library: 'ioredis' | 'node-redis'
+      readonly ports: readonly number[]
+    }
 
 /** Something that befalls a fleet. It is over, and all works again, when it resolves. */
 export type Fault = (fleet: Fleet, random: () => number) => Promise<void>
@@ -48,9 +53,17 @@ const faultsOfProcesses: Record<string, Fault> = {
   'a process is killed': (fleet, random) => fleet.kill(anyOf(fleet, random)),
 }
 
-/** What is done by a command. */
-function byCommands(admins: () => Promise<Redis[]>): Record<string, Fault> {
-  const onEach = async (run: (admin: Redis) => Promise<unknown>): Promise<void> => {
+/**
+ * What is done by a command.
+ *
+ * @param masters - Connections to the servers that are written to.
+ * @param everywhere - To all, where there are more that clients can be connected to.
+ */
+function byCommands(
+  masters: () => Promise<Redis[]>,
+  everywhere: () => Promise<Redis[]> = masters,
+): Record<string, Fault> {
+  const onEach = async (run: (admin: Redis) => Promise<unknown>, admins = masters): Promise<void> => {
     const all = await admins()
     try {
       await Promise.all(all.map(run))
@@ -67,7 +80,8 @@ function byCommands(admins: () => Promise<Redis[]>): Record<string, Fault> {
     'the log is emptied': () => deleteKeys('{tierwheel:*:l'),
     'the state is evicted': () => deleteKeys('{tierwheel:*:s'),
     'scripts are flushed': () => onEach((admin) => admin.script('FLUSH')),
-    'subscribers are thrown out': () => onEach((admin) => admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')),
+    'subscribers are thrown out': () =>
+      onEach((admin) => admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub'), everywhere),
     'clients are thrown out': () => onEach((admin) => admin.call('CLIENT', 'KILL', 'TYPE', 'normal')),
   }
 }
@@ -144,7 +158,14 @@ export async function sentinelWorld(folder: string, durability: 'server' | 'repl
   const sentinels = await RedisSentinels.start(folder)
   return {
     name: durability === 'replica' ? 'sentinels, waiting for the replica' : 'sentinels',
-    way: () => ({ kind: 'sentinel', ports: sentinels.ports, name: sentinels.name, durability }),
+    way: (place) => ({
+      kind: 'sentinel',
+      // The other one has a pool, which cannot wait for a replica.
+      library: place % 2 === 0 || durability === 'replica' ? 'ioredis' : 'node-redis',
+      ports: sentinels.ports,
+      name: sentinels.name,
+      durability,
+    }),
     faults: {
       ...faultsOfProcesses,
       ...byCommands(async () => [await admin((await sentinels.master()).port)]),
@@ -177,41 +198,100 @@ export async function sentinelWorld(folder: string, durability: 'server' | 'repl
 
 const SLOTS = 16_384
 
-/** Three masters without replicas. */
+/** Before a server stopped, so much of what it had acknowledged may not have gone to its replica yet. */
+const REPLICATION_MS = 1_000
+
+/** Three masters, each with a replica that can take over from it. */
 export async function clusterWorld(folder: string): Promise<World> {
-  const servers = await RedisServer.startCluster(folder, { appendonly: 'yes' })
+  const servers = await RedisServer.startCluster(folder, { appendonly: 'yes' }, true)
   const ports = servers.map(({ port }) => port)
-  const pick = (random: () => number) => servers[Math.floor(random() * servers.length)] as RedisServer
-  const whenWhole = async (): Promise<void> => {
-    for (let attempt = 0; ; attempt++) {
-      const infos = await Promise.all(servers.map((server) => server.ask('CLUSTER INFO').catch(() => '')))
-      if (infos.every((info) => info.includes('cluster_state:ok'))) return
-      if (attempt === 400) throw new Error(`the cluster does not heal: ${infos.join('\n')}`)
-      await sleep(50)
-    }
+  const rolesOf = () =>
+    Promise.all(servers.map(async (server) => server.ask('INFO replication').catch(() => '')))
+  const masters = async (): Promise<RedisServer[]> => {
+    const roles = await rolesOf()
+    return servers.filter((_, at) => roles[at]?.includes('role:master'))
+  }
+  const replicaOf = async (master: RedisServer): Promise<RedisServer> => {
+    const roles = await rolesOf()
+    const found = servers.find((_, at) => roles[at]?.includes(`master_port:${master.port}\r\n`))
+    if (found === undefined) throw new Error(`nobody follows ${master.port}`)
+    return found
+  }
+  /** All slots are served, and each master is followed. */
+  const whenWhole = (): Promise<void> =>
+    until('the cluster heals', async () => {
+      const infos = await Promise.all(servers.map((server) => server.ask('CLUSTER INFO')))
+      const roles = await rolesOf()
+      const isFollowed = roles.filter((role) => role.includes('master_link_status:up')).length === 3
+      return isFollowed && infos.every((info) => info.includes('cluster_state:ok'))
+    })
+  await whenWhole()
+  const pick = async (random: () => number): Promise<RedisServer> => {
+    const all = await masters()
+    return all[Math.floor(random() * all.length)] as RedisServer
+  }
+  /** What befalls a master is over: all is well, and if another one has taken over it may lack the last moments. */
+  const recover = async (fleet: Fleet, master: RedisServer, struckAt: number): Promise<void> => {
+    await whenWhole()
+    if (!(await masters()).includes(master)) fleet.lost(struckAt - REPLICATION_MS)
   }
   return {
     name: 'cluster',
-    way: () => ({ kind: 'cluster', ports }),
+    way: (place) => ({ kind: 'cluster', library: place % 2 === 0 ? 'ioredis' : 'node-redis', ports }),
     faults: {
       ...faultsOfProcesses,
-      ...byCommands(() => Promise.all(ports.map(admin))),
-      'a server is killed and has kept all': async (_, random) => {
-        const server = pick(random)
-        await server.kill()
+      ...byCommands(
+        async () => Promise.all((await masters()).map(({ port }) => admin(port))),
+        () => Promise.all(ports.map(admin)),
+      ),
+      'a server is killed and has kept all': async (fleet, random) => {
+        const master = await pick(random)
+        const struckAt = now()
+        await master.kill()
         await sleep(between(0, 3_000, random))
-        await server.restart()
+        await master.restart()
+        await recover(fleet, master, struckAt)
+      },
+      'a server is stopped': async (fleet, random) => {
+        const master = await pick(random)
+        const struckAt = now()
+        master.pause()
+        await sleep(between(300, 3_000, random))
+        master.resume()
+        await recover(fleet, master, struckAt)
+      },
+      'a replica takes over in order': async (_, random) => {
+        const replica = await replicaOf(await pick(random))
+        await replica.ask('CLUSTER FAILOVER')
+        await until('it has taken over', async () => (await masters()).includes(replica))
         await whenWhole()
       },
-      'a server is stopped': async (_, random) => {
-        const server = pick(random)
-        server.pause()
-        await sleep(between(300, 3_000, random))
-        server.resume()
+      'a server is killed, and its replica takes over': async (fleet, random) => {
+        const master = await pick(random)
+        const replica = await replicaOf(master)
+        const struckAt = now()
+        await master.kill()
+        await until('it has taken over', async () => (await masters()).includes(replica))
+        await master.restart()
+        await recover(fleet, master, struckAt)
+      },
+      'a replica takes over that lacks the last moments': async (fleet, random) => {
+        const master = await pick(random)
+        const replica = await replicaOf(master)
+        const struckAt = now()
+        // What is in the socket already would still reach it, so its connection is ended as well.
+        replica.pause()
+        await master.ask('CLIENT KILL TYPE replica')
+        await sleep(between(100, 500, random))
+        await master.kill()
+        replica.resume()
+        await until('it has taken over', async () => (await masters()).includes(replica))
+        fleet.lost(struckAt)
+        await master.restart()
         await whenWhole()
       },
       'a slot is moved': async (_, random) => {
-        const admins = await Promise.all(ports.map(admin))
+        const admins = await Promise.all((await masters()).map(({ port }) => admin(port)))
         try {
           await moveSlot(admins, random)
         } finally {
