@@ -41,6 +41,8 @@ function findServers() {
   const missing = ['memcached', 'redis-sentinel', 'redis-server'].filter(
     (name) => spawnSync(name, ['--version']).status !== 0,
   )
+  // It has no option that says its version, and makes the certificates of a server with TLS.
+  if (spawnSync('openssl', ['version']).status !== 0) missing.push('openssl')
   // Debian keeps what serves off the PATH.
   if (spawnSync('postgres', ['--version']).status !== 0 && !existsSync('/usr/lib/postgresql')) {
     missing.push('postgresql')

@@ -574,6 +574,11 @@ export function failureOf(name: string, what: string, error: unknown): unknown {
   })
 }
 
+/** Whether a server says that the user may not do it: itself, or from within a script, as Redis 7.0 and 7.2 put it. */
+export function isForbidden(message: string): boolean {
+  return /^NOPERM|user executing the script can't|ACL failure in script/.test(message)
+}
+
 /** What the message means, where more can be said than it says. */
 function adviceFor(message: string): string {
   const [, what, found] = /TIERWHEEL (partitions|format) (\w+)/.exec(message) ?? []
@@ -581,7 +586,7 @@ function adviceFor(message: string): string {
     return `partitions: the keyspace has ${found} on this server; give the same number everywhere, or another keyspace`
   if (what === 'format')
     return `the keyspace was written in format ${found}, and this version knows format 1; give another keyspace`
-  if (message.startsWith('NOPERM'))
+  if (isForbidden(message))
     return `${message} (its user needs the keys "~{keyspace:*", the channels "&keyspace:bus:*" and the commands that the page on the tier lists)`
   return message
 }

@@ -16,7 +16,13 @@ import {
 } from '../backends/redis-client.ts'
 import { type Echo, echoChannel, isEcho, messageChannel, parseEcho } from '../backends/redis-layout.ts'
 import { processId, RedisLedger } from '../backends/redis-ledger.ts'
-import { failureOf, type RedisOptions, RedisStore, redisOptionNames } from '../backends/redis-store.ts'
+import {
+  failureOf,
+  isForbidden,
+  type RedisOptions,
+  RedisStore,
+  redisOptionNames,
+} from '../backends/redis-store.ts'
 import { type Clock, systemClock, type Timer } from '../clock.ts'
 import { decodeMessage } from '../message.ts'
 import { checkClock, checkNames } from '../options.ts'
@@ -176,7 +182,7 @@ class RedisBus implements Bus {
       await this.#subscription.subscribe([this.#messages, this.#echoes])
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause)
-      if (!reason.startsWith('NOPERM')) throw cause
+      if (!isForbidden(reason)) throw cause
       throw new Error(
         `the subscriber's user may not subscribe to ${this.#messages} and ${this.#echoes}; grant it the channels "&${this.#store.keyspace}:bus:*"`,
       )
@@ -187,7 +193,7 @@ class RedisBus implements Bus {
       await this.#store.stand(token, channels)
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause)
-      if (!/NOPERM|permissions? to access .*channel|No permissions/i.test(reason)) throw cause
+      if (!isForbidden(reason)) throw cause
       throw new Error(
         `the client's user may not do what a probe does (${reason}); grant it the channels "&${this.#store.keyspace}:bus:*" and the keys "~{${this.#store.keyspace}:*"`,
       )

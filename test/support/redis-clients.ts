@@ -15,10 +15,12 @@ export interface Connections {
   close(): void
 }
 
-/** How a user logs in, where not as everybody. */
+/** How a user logs in, where not as everybody, and by what wire. */
 export interface Login {
-  readonly username: string
-  readonly password: string
+  readonly username?: string
+  readonly password?: string
+  /** Without it nothing is encrypted. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
 }
 
 export interface Library {
@@ -53,10 +55,10 @@ function byIoredis(name: string, Client: typeof Redis): Library {
 
 const nodeRedis: Library = {
   name: 'node-redis 6',
-  connect: async (port, login) => {
+  connect: async (port, { tls, ...login } = {}) => {
     const open = async () => {
       const client = createClient({
-        socket: { host: '127.0.0.1', port, reconnectStrategy: () => 50 },
+        socket: { host: '127.0.0.1', port, reconnectStrategy: () => 50, ...(tls && { tls: true, ...tls }) },
         ...login,
       })
       client.on('error', () => {})
