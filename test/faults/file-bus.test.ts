@@ -1,14 +1,13 @@
 // Two processes, each with a cache over one directory and its bus: loads that are overtaken from the other process, and
 // a process that stands still while the other one writes. Time is real here, since the other process's is.
 
-import { type ChildProcess, fork } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { fileBus } from '../../src/bus/file.ts'
 import type { Cache } from '../../src/cache.ts'
 import { createCache } from '../../src/create-cache.ts'
 import { fileTier } from '../../src/tiers/file.ts'
+import { CacheProcess } from '../support/cache-process.ts'
 import { endProcess } from '../support/end-process.ts'
 import { makeFolder, removeFolder } from '../support/folder.ts'
 import { raceLoads } from '../support/load-race.ts'
@@ -17,57 +16,9 @@ import { seed } from '../support/seed.ts'
 const LEASE_MS = 1_000
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 })
 
-/** The cache of another process, as far as it is used here. */
-class Remote {
-  readonly child: ChildProcess
-  readonly #open = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
-  readonly #loads = new Map<string, () => unknown>()
-  #calls = 0
-
-  private constructor(child: ChildProcess) {
-    this.child = child
-    child.on('message', async (told: { id: number; load?: string; value?: never; error?: string }) => {
-      if (told.load !== undefined) {
-        const loaded = await this.#loads.get(told.load)?.()
-        child.send({ id: told.id, loaded })
-        return
-      }
-      const call = this.#open.get(told.id)
-      if (told.error === undefined) call?.resolve(told.value as never)
-      else call?.reject(new Error(told.error))
-      this.#open.delete(told.id)
-    })
-    child.on('exit', (code) => {
-      for (const call of this.#open.values()) call.reject(new Error(`the process ended with ${code}`))
-    })
-  }
-
-  /** The package must be built. */
-  static async start(directory: string): Promise<Remote> {
-    const script = fileURLToPath(new URL('../support/file-cache-process.js', import.meta.url))
-    const built = new URL('../../dist', import.meta.url).href
-    const remote = new Remote(fork(script, [built, directory, String(LEASE_MS)], { execArgv: [] }))
-    await new Promise((resolve, reject) => remote.#open.set(0, { resolve, reject }))
-    return remote
-  }
-
-  call<T>(method: string, ...args: unknown[]): Promise<T> {
-    const id = ++this.#calls
-    return new Promise((resolve, reject) => {
-      this.#open.set(id, { resolve, reject })
-      this.child.send({ id, method, args })
-    })
-  }
-
-  getOrSet(key: string, load: () => unknown): Promise<string> {
-    this.#loads.set(key, load)
-    return this.call('getOrSet', key)
-  }
-}
-
 let folder = ''
 let here: Cache<string>
-let there: Remote
+let there: CacheProcess
 beforeEach(async () => {
   folder = makeFolder()
   here = createCache<string>({
@@ -77,7 +28,7 @@ beforeEach(async () => {
     tierTimeout: '15s',
     ttl: '10m',
   })
-  there = await Remote.start(folder)
+  there = await CacheProcess.start({ directory: folder }, LEASE_MS)
   const patience = { timeout: 20_000, interval: 20 }
   await vi.waitUntil(() => here.health().copiesTrusted, patience)
   await vi.waitUntil(() => there.call('isReady'), patience)
@@ -89,7 +40,7 @@ afterEach(async () => {
 })
 
 test('a load that the other process’s delete overtook is kept nowhere: 200 rounds', async () => {
-  expect(await raceLoads(here, there as unknown as Cache<string>, LEASE_MS), `SEED=${seed}`).toEqual([])
+  expect(await raceLoads(here, there.cache, LEASE_MS), `SEED=${seed}`).toEqual([])
 })
 
 test('a process that stood still for longer than its lease answers none of 80 copies stale', async () => {

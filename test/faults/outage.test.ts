@@ -1,6 +1,5 @@
 // Outages of a Redis as long as they are: twenty seconds in which deletes are asked for, thirty under five thousand reads a
-// second. And the race between load and delete with the two caches in two processes. `npm run test:faults` has them; what
-// is quick of the same kind is in redis.test.ts.
+// second. `npm run test:faults` has them; what is quick of the same kind is in redis.test.ts.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
