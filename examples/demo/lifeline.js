@@ -27,7 +27,7 @@ export class Child {
    * @param {(error: Error) => void} onLost called when it ends without having been told to
    */
   constructor(name, module, settings, onLost) {
-    this.#process = fork(module, [JSON.stringify(settings)], {
+    this.#process = fork(module, [JSON.stringify(settings), String(process.pid)], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     this.#gone = new Promise((_, reject) => {
@@ -80,13 +80,18 @@ export class Child {
   }
 }
 
+/** Whether the parent of this process is gone: that its channel broke is heard of later than that it is nobody's child. */
+export function isOrphaned() {
+  return !process.connected || process.ppid !== Number(process.argv[3])
+}
+
 /** What ends a process that has not joined its parent yet. */
 const leave = () => process.exit()
 
 /** What the parent handed to this process, which ends when the parent is gone before it is joined. */
 export function settingsFromParent() {
   process.once('disconnect', leave)
-  if (!process.connected) leave()
+  if (isOrphaned()) leave()
   return JSON.parse(process.argv[2] ?? 'null')
 }
 
@@ -96,22 +101,22 @@ export function settingsFromParent() {
  * @param {object} life
  * @param {unknown} life.ready what the parent is told now
  * @param {(question: string) => unknown} life.answer
- * @param {(isOrphaned: boolean) => Promise<void>} life.end puts everything away; orphaned when there is no parent any
+ * @param {(isAlone: boolean) => Promise<void>} life.end puts everything away; alone when there is no parent any
  *   more that would do the rest
  */
 export function joinParent({ ready, answer, end }) {
   let isEnding = false
-  /** @param {boolean} isOrphaned */
-  const endOnce = async (isOrphaned) => {
+  /** @param {boolean} isAlone */
+  const endOnce = async (isAlone) => {
     if (isEnding) return
     isEnding = true
     // What the end waits for may never come, when all that it needs is ending too.
     setTimeout(() => process.exit(), END_MS).unref()
     try {
-      await end(isOrphaned)
+      await end(isAlone)
     } catch (error) {
       // An orphan's neighbours are putting the same things away at the same time.
-      if (!isOrphaned) {
+      if (!isAlone) {
         console.error(error)
         process.exitCode = 1
       }
@@ -123,7 +128,16 @@ export function joinParent({ ready, answer, end }) {
   process.on('disconnect', () => endOnce(true))
   process.on('message', (/** @type {any} */ message) => {
     if (message.end) void endOnce(false)
-    else process.send?.({ answer: answer(message.question) })
+    else tell({ answer: answer(message.question) })
   })
-  process.send?.({ ready })
+  tell({ ready })
+}
+
+/**
+ * Tells the parent; when that is gone, the broken channel is what counts.
+ *
+ * @param {object} message
+ */
+function tell(message) {
+  process.send?.(message, undefined, undefined, () => {})
 }

@@ -11,7 +11,7 @@ import { createCache } from 'tierwheel'
 import { HttpClient } from './http-client.js'
 import { serveJson } from './http-server.js'
 import { forgetFolder, forgetLevels, openLevels } from './levels.js'
-import { joinParent, settingsFromParent } from './lifeline.js'
+import { isOrphaned, joinParent, settingsFromParent } from './lifeline.js'
 import { machineNow } from './machine-clock.js'
 
 /** @typedef {import('./levels.js').Shared & { name: string, sourcePort: number, l1Entries: number }} ServerSettings */
@@ -21,7 +21,7 @@ const settings = settingsFromParent()
 const { name, sourcePort, l1Entries } = settings
 // However this process ends: where the parent is gone already, or goes meanwhile, the last server removes the folder.
 process.on('exit', () => {
-  if (!process.connected) forgetFolder(settings.directory)
+  if (isOrphaned()) forgetFolder(settings.directory)
 })
 const source = new HttpClient(sourcePort)
 const levels = await openLevels(settings)
@@ -102,14 +102,14 @@ if (!cache.health().copiesTrusted)
 joinParent({
   ready: port,
   answer: () => ({ stats: cache.stats(), heard, gaps, tierFailures }),
-  async end(isOrphaned) {
+  async end(isAlone) {
     close()
     try {
       await cache.close()
     } finally {
       levels.close()
       source.close()
-      if (isOrphaned) await forgetLevels(settings)
+      if (isAlone) await forgetLevels(settings)
     }
   },
 })
