@@ -456,6 +456,41 @@ export function ledgerContract(name: string, open: () => Promise<LedgerUnderTest
     )
 
     test(
+      'a clear of everything removes every prefix, takes one place in every partition, and what comes after it stays',
+      withLedger(async ({ ledger, bus, other = ledger, settle }, hand) => {
+        const observer = await observe(bus)
+        const keys = [
+          'app:1:a',
+          'app:2:a',
+          'shop%3A:1:a',
+          'b:@users:1#7',
+          ':1:',
+          ':1:__proto__',
+          '%lock:app:a',
+        ]
+        for (const key of keys) await hand.set(key, key)
+        const before = await ledger.probe('before')
+        await hand.clear('')
+        for (const stamp of before.slice(0, ledger.partitions)) {
+          const messages = listOf(await other.since(stamp))
+          same(
+            messages.map(({ op, keys: told }) => ({ op, keys: [...told] })),
+            [{ op: 'clear', keys: [''] }],
+            `partition ${stamp.partition}`,
+          )
+        }
+        for (const [at, { entry }] of (await other.read(keys)).entries()) same(entry, undefined, keys[at])
+        await hand.set('app:1:a', 'after')
+        const [again] = await other.read(['app:1:a'])
+        same(textOf(again?.entry), ledger.keepsData ? 'after' : undefined)
+        const stood = await ledger.probe('after')
+        const areHeard = () => stood.slice(0, ledger.partitions).every((stamp) => observer.heard(stamp))
+        await until(settle, areHeard, 'the clear and what came after it')
+        same(observer.disorder, [])
+      }),
+    )
+
+    test(
       'a commit rings the bus, and says who made it and where it stands',
       withLedger(async ({ ledger, bus, other = ledger, settle }, hand) => {
         const observer = await observe(bus)
