@@ -10,7 +10,7 @@ import { makeFolder, removeFolder } from '../support/folder.ts'
 import { freshKeyspace, realTime, settle, sideBySide } from '../support/redis-contract.ts'
 import { hasRedis, RedisServer } from '../support/redis-server.ts'
 
-vi.setConfig({ maxConcurrency: 20, testTimeout: 20_000, hookTimeout: 30_000 })
+vi.setConfig({ maxConcurrency: 8, testTimeout: 40_000, hookTimeout: 30_000 })
 
 const nodes = (servers: readonly RedisServer[]) => servers.map(({ port }) => ({ host: '127.0.0.1', port }))
 

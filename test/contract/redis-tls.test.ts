@@ -3,9 +3,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { createClient } from 'redis'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type RedisClient, type RedisSubscriber, redisBus } from '../../src/bus/redis.ts'
+import { redisBus } from '../../src/bus/redis.ts'
 import type { Cache } from '../../src/cache.ts'
 import { createCache } from '../../src/create-cache.ts'
 import { redisTier } from '../../src/tiers/redis.ts'
@@ -116,46 +115,12 @@ describe.skipIf(!hasRedis() || !hasOpenssl())('TLS and users with rules', () => 
     30_000,
   )
 
-  const unconnected: readonly [string, (login: Login) => RedisClient & RedisSubscriber & { end(): void }][] =
-    [
-      [
-        'ioredis 6',
-        ({ tls = {}, ...login }) => {
-          const client = new Redis({
-            port: tlsPort,
-            maxRetriesPerRequest: 1,
-            retryStrategy: () => 50,
-            tls,
-            ...login,
-          })
-          client.on('error', () => {})
-          return Object.assign(client, { end: () => client.disconnect() })
-        },
-      ],
-      [
-        'node-redis 6',
-        ({ tls, ...login }) => {
-          const socket = {
-            host: '127.0.0.1',
-            port: tlsPort,
-            reconnectStrategy: () => 50,
-            tls: true as const,
-            ...tls,
-          }
-          const client = createClient({ socket, ...login })
-          client.on('error', () => {})
-          client.connect().catch(() => {})
-          return Object.assign(client, { end: () => client.destroy() })
-        },
-      ],
-    ]
-
-  test.each(unconnected)(
-    'with %s who has no certificate gets nothing, loads go on, and no text has the password',
-    async (_, connect) => {
+  test.each(libraries)(
+    'with $name who has no certificate gets nothing, loads go on, and no text has the password',
+    async (library) => {
       const { ca } = certificates
       const login: Login = { username: 'app', password: PASSWORD, tls: { ca } }
-      const [client, subscriber] = [connect(login), connect(login)]
+      const { client, subscriber, close } = library.begin(tlsPort, login)
       const keyspace = freshKeyspace()
       const cache = createCache<string>({
         tiers: [redisTier({ client, keyspace })],
@@ -184,7 +149,7 @@ describe.skipIf(!hasRedis() || !hasOpenssl())('TLS and users with rules', () => 
         expect(await admin.exists(`{${keyspace}:0}:s`)).toBe(0)
       } finally {
         await cache.close().catch(() => {})
-        for (const one of [client, subscriber]) one.end()
+        close()
       }
     },
     30_000,

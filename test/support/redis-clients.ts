@@ -26,42 +26,61 @@ export interface Login {
 export interface Library {
   readonly name: string
   connect(port: number, login?: Login): Promise<Connections>
+  /** Two connections that are being made, whether anybody answers or not. */
+  begin(port: number, login?: Login): { client: RedisClient; subscriber: RedisSubscriber; close(): void }
 }
 
 function byIoredis(name: string, Client: typeof Redis): Library {
+  const begin = (port: number, login?: Login): Redis => {
+    const options = { host: '127.0.0.1', port, maxRetriesPerRequest: 1, retryStrategy: () => 50, ...login }
+    const client = new Client(options)
+    client.on('error', () => {})
+    return client
+  }
   return {
     name,
     connect: async (port, login) => {
-      const options = { host: '127.0.0.1', port, maxRetriesPerRequest: 1, retryStrategy: () => 50, ...login }
-      const open = () => {
-        const client = new Client(options)
-        client.on('error', () => {})
-        opened.push(client)
-        return client
-      }
-      const opened: Redis[] = []
-      const client = open()
+      const opened = [begin(port, login)]
+      const [client] = opened as [Redis]
       return {
         client,
-        subscriber: async () => open(),
+        subscriber: async () => {
+          const subscriber = begin(port, login)
+          opened.push(subscriber)
+          return subscriber
+        },
         send: (command, ...words) => client.call(command, ...words),
         close: () => {
           for (const one of opened) one.disconnect()
         },
       }
     },
+    begin: (port, login) => {
+      const [client, subscriber] = [begin(port, login), begin(port, login)]
+      return {
+        client,
+        subscriber,
+        close: () => {
+          for (const one of [client, subscriber]) one.disconnect()
+        },
+      }
+    },
   }
+}
+
+function createNodeRedis(port: number, { tls, ...login }: Login = {}) {
+  const client = createClient({
+    socket: { host: '127.0.0.1', port, reconnectStrategy: () => 50, ...(tls && { tls: true, ...tls }) },
+    ...login,
+  })
+  return client.on('error', () => {})
 }
 
 const nodeRedis: Library = {
   name: 'node-redis 6',
-  connect: async (port, { tls, ...login } = {}) => {
+  connect: async (port, login) => {
     const open = async () => {
-      const client = createClient({
-        socket: { host: '127.0.0.1', port, reconnectStrategy: () => 50, ...(tls && { tls: true, ...tls }) },
-        ...login,
-      })
-      client.on('error', () => {})
+      const client = createNodeRedis(port, login)
       opened.push(client)
       await client.connect()
       return client
@@ -74,6 +93,17 @@ const nodeRedis: Library = {
       send: (...words) => client.sendCommand(words),
       close: () => {
         for (const one of opened) one.destroy()
+      },
+    }
+  },
+  begin: (port, login) => {
+    const [client, subscriber] = [createNodeRedis(port, login), createNodeRedis(port, login)]
+    for (const one of [client, subscriber]) one.connect().catch(() => {})
+    return {
+      client,
+      subscriber,
+      close: () => {
+        for (const one of [client, subscriber]) one.destroy()
       },
     }
   },
