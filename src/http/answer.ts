@@ -15,11 +15,13 @@ export interface Answer {
   readonly flat: readonly string[]
   /** `undefined` for an answer without a body. The bytes are the cache's own: not to be written to. */
   readonly body: Uint8Array | undefined
+  /** The body once more, a character for each byte, for as long as an adapter finds room for it. */
+  readonly kept: { text: string | undefined }
 }
 
 /** An answer that is no page. */
 export function answerOf(status: number, lines: readonly FieldLine[], body: Uint8Array | undefined): Answer {
-  return { status, lines, flat: lines.flat(), body }
+  return { status, lines, flat: lines.flat(), body, kept: { text: undefined } }
 }
 
 /** The answer to a request from a stored page. */

@@ -9,7 +9,7 @@
 // Middleware that replaces the same methods may stand on either side: what is outside sees what is sent here, what is
 // inside has finished the head by the time it comes here.
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Answer } from '../answer.ts'
 import type { Decision, Exchange } from '../exchange.ts'
 import type { FieldLine } from '../policy/fields.ts'
@@ -180,7 +180,18 @@ export class Tap {
   }
 }
 
-/** Sends a whole answer: one head, one body, no copy. */
+const { write: plainWrite, end: plainEnd } = ServerResponse.prototype
+
+/**
+ * Bodies up to this length are sent as text: with their head they are written in one piece, and below 16 kB without a
+ * buffer of their own.
+ */
+const MOST_TEXT = 12_000
+/** So many texts are kept, whoever's: making one costs what it saves, so that only a page that is asked for often gains. */
+const texts: Answer['kept'][] = Array.from({ length: 1_000 }, () => ({ text: undefined }))
+let nextText = 0
+
+/** Sends a whole answer: one head, one body, as they lie there. */
 export function send(response: ServerResponse, answer: Answer): void {
   const { status, lines, body } = answer
   if (response.getHeaderNames().length === 0) {
@@ -191,7 +202,32 @@ export function send(response: ServerResponse, answer: Answer): void {
     response.writeHead(status)
   }
   if (body === undefined) response.end()
-  else response.end(body)
+  else if (!sendAtOnce(response, answer, body)) response.end(body)
+}
+
+/**
+ * Sends head and body as one piece of text, and at once: `end` would hold both back to write them with an empty third.
+ * Only where nobody stands between this response and its socket.
+ */
+function sendAtOnce(response: ServerResponse, { kept }: Answer, body: Uint8Array): boolean {
+  const { socket } = response
+  if (body.length === 0 || body.length > MOST_TEXT || socket === null || socket.writableCorked > 0)
+    return false
+  if (response.write !== plainWrite || response.end !== plainEnd) return false
+  response.write(kept.text ?? textOf(kept, body), 'latin1')
+  socket.uncork()
+  response.end()
+  return true
+}
+
+function textOf(kept: Answer['kept'], { buffer, byteOffset, length }: Uint8Array): string {
+  const text = Buffer.from(buffer, byteOffset, length).toString('latin1')
+  kept.text = text
+  const before = texts[nextText]
+  if (before !== undefined) before.text = undefined
+  texts[nextText] = kept
+  nextText = (nextText + 1) % texts.length
+  return text
 }
 
 function isMissingIn(lines: readonly FieldLine[]): (line: FieldLine) => boolean {

@@ -71,6 +71,39 @@ for (const framework of frameworks) {
       assert.equal((await ask(site.port, '/a?b=d')).body, 'page 2')
     })
 
+    test('a page of any bytes and length is sent as it was, also to many who ask on one connection', async () => {
+      const bytes = Uint8Array.from({ length: 256 }, (_, at) => at)
+      const bodies: Record<string, Buffer> = {}
+      for (const length of [0, 1, 256, 12_000, 12_001, 70_000]) {
+        bodies[`/${length}`] = Buffer.concat([Buffer.from(bytes), Buffer.alloc(length, 'ä€')]).subarray(
+          -length,
+        )
+      }
+      bodies['/0'] = Buffer.alloc(0)
+      const site = await start(framework, ({ url }) => ({ headers: fresh, body: bodies[url] ?? '' }))
+      const paths = Object.keys(bodies)
+      for (const path of paths) await ask(site.port, path)
+      const asked = [...paths, ...paths]
+      const head = (path: string, last: boolean) =>
+        `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${site.port}\r\n${last ? 'Connection: close\r\n' : ''}\r\n`
+      const socket = connect(site.port, '127.0.0.1')
+      const chunks: Buffer[] = []
+      socket.on('data', (chunk) => chunks.push(chunk))
+      socket.end(asked.map((path, turn) => head(path, turn === asked.length - 1)).join(''))
+      await once(socket, 'close')
+      const got = Buffer.concat(chunks)
+      let at = 0
+      for (const path of asked) {
+        const bodyAt = got.indexOf('\r\n\r\n', at) + 4
+        const first = got.toString('latin1', at, bodyAt)
+        assert.ok(first.startsWith('HTTP/1.1 200 ') && first.includes('tierwheel; hit'), `${path}: ${first}`)
+        const body = bodies[path] ?? assert.fail()
+        assert.ok(got.subarray(bodyAt, bodyAt + body.length).equals(body), path)
+        at = bodyAt + body.length
+      }
+      assert.deepEqual([at, site.runs], [got.length, paths.length])
+    })
+
     test('a HEAD is stored without a body to wait for', async () => {
       const site = await start(framework, (_, run) => ({
         headers: { ...fresh, 'X-Run': String(run) },
