@@ -7,6 +7,14 @@ import { belongsOn304, isNotModified, validatorsOf } from './policy/conditional.
 import type { FieldLine, Fields } from './policy/fields.ts'
 import type { RequestHead } from './policy/storable.ts'
 
+/** Of an answer, what is sent again and again. */
+export interface Kept {
+  /** The body, a character for each byte, for as long as there is room for it. */
+  text: string | undefined
+  /** The lines, as a `Response` takes them. */
+  headers: Record<string, string> | [string, string][] | undefined
+}
+
 /** A whole response, ready to be sent. */
 export interface Answer {
   readonly status: number
@@ -15,13 +23,13 @@ export interface Answer {
   readonly flat: readonly string[]
   /** `undefined` for an answer without a body. The bytes are the cache's own: not to be written to. */
   readonly body: Uint8Array | undefined
-  /** The body once more, a character for each byte, for as long as an adapter finds room for it. */
-  readonly kept: { text: string | undefined }
+  /** What adapters have made of it. */
+  readonly kept: Kept
 }
 
 /** An answer that is no page. */
 export function answerOf(status: number, lines: readonly FieldLine[], body: Uint8Array | undefined): Answer {
-  return { status, lines, flat: lines.flat(), body, kept: { text: undefined } }
+  return { status, lines, flat: lines.flat(), body, kept: { text: undefined, headers: undefined } }
 }
 
 /** The answer to a request from a stored page. */

@@ -54,7 +54,8 @@ async function serveFetch(
   refresh: ((forwarded: Request) => Response | Promise<Response>) | undefined,
   waitUntil: ((work: Promise<unknown>) => void) | undefined,
 ): Promise<Response> {
-  const plan = await http.begin(incomingOf(request), rules, refresh !== undefined)
+  const begun = http.begin(incomingOf(request), rules, refresh !== undefined)
+  const plan = begun instanceof Promise ? await begun : begun
   if (plan.kind === 'forward') return throughExchange(plan.exchange, request, next, waitUntil)
   if (plan.refresh !== undefined && refresh !== undefined) {
     const work = throughExchange(plan.refresh, request, refresh, waitUntil).then(drained, () => {})
@@ -187,11 +188,12 @@ export function forwardedBy(exchange: Exchange, request: Request): Request {
 }
 
 /** An answer as a response. */
-export function responseOf({ status, lines, body }: Answer): Response {
+export function responseOf({ status, lines, body, kept }: Answer): Response {
   const bodiless = status === 204 || status === 205 || status === 304
+  kept.headers ??= headersOf(lines)
   return new Response(bodiless || body === undefined ? null : (body as Uint8Array<ArrayBuffer>), {
     status,
-    headers: headersOf(lines),
+    headers: kept.headers,
   })
 }
 

@@ -10,6 +10,8 @@ export interface HonoContext {
   readonly req: { raw: Request }
   get res(): Response
   set res(response: Response | undefined)
+  /** Whether there is a response; before, `res` would make one. */
+  readonly finalized: boolean
   readonly env: unknown
   readonly executionCtx: { waitUntil(work: Promise<unknown>): void }
 }
@@ -50,6 +52,8 @@ export function honoCache(http: HttpCache, { app }: HonoCacheOptions = {}): Cach
         return context.res
       },
       answer: (context, response) => {
+        // As a handler would: what middleware in front has set on `res` for this request goes with it.
+        if (!context.finalized) return response
         if (context.res === response) return undefined
         // Set over another one, a response would inherit its fields.
         context.res = undefined

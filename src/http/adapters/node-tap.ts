@@ -10,7 +10,7 @@
 // inside has finished the head by the time it comes here.
 
 import { type IncomingMessage, ServerResponse } from 'node:http'
-import type { Answer } from '../answer.ts'
+import type { Answer, Kept } from '../answer.ts'
 import type { Decision, Exchange } from '../exchange.ts'
 import type { FieldLine } from '../policy/fields.ts'
 
@@ -188,7 +188,7 @@ const { write: plainWrite, end: plainEnd } = ServerResponse.prototype
  */
 const MOST_TEXT = 12_000
 /** So many texts are kept, whoever's: making one costs what it saves, so that only a page that is asked for often gains. */
-const texts: Answer['kept'][] = Array.from({ length: 1_000 }, () => ({ text: undefined }))
+const texts: Pick<Kept, 'text'>[] = Array.from({ length: 1_000 }, () => ({ text: undefined }))
 let nextText = 0
 
 /** Sends a whole answer: one head, one body, as they lie there. */
@@ -220,7 +220,7 @@ function sendAtOnce(response: ServerResponse, { kept }: Answer, body: Uint8Array
   return true
 }
 
-function textOf(kept: Answer['kept'], { buffer, byteOffset, length }: Uint8Array): string {
+function textOf(kept: Kept, { buffer, byteOffset, length }: Uint8Array): string {
   const text = Buffer.from(buffer, byteOffset, length).toString('latin1')
   kept.text = text
   const before = texts[nextText]

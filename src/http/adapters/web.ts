@@ -95,7 +95,8 @@ export function webMiddleware<Context extends object, Middleware>(
       const request = manner.requestOf(context)
       let exchange = refreshes.get(request)
       if (exchange === undefined) {
-        const plan = await http.begin(incomingOf(request), rules, manner.again(context) !== undefined)
+        const begun = http.begin(incomingOf(request), rules, manner.again(context) !== undefined)
+        const plan = begun instanceof Promise ? await begun : begun
         if (plan.kind === 'answer') {
           if (plan.refresh !== undefined) {
             const work = refresh(context, plan.refresh, request).catch(() => {})
