@@ -74,6 +74,7 @@ for (const file of src) if (!ports.includes(file.path)) checkPorts(file)
 for (const file of src) checkDocstrings(file)
 checkReach()
 checkErrorPages()
+checkGuides()
 checkTree()
 
 for (const problem of problems) console.error(problem)
@@ -236,6 +237,29 @@ function checkErrorPages() {
   for (const code of codes) {
     if (!headings?.some((heading) => heading.split(/[^A-Z_]+/).includes(code))) {
       problems.push(`docs/reference/errors.md: give ${code} a heading: when it happens and what to do`)
+    }
+  }
+}
+
+/** A guide to a feature has one shape, so that a reader knows where to look. */
+function checkGuides() {
+  const shape = [
+    'What goes wrong without it',
+    'The smallest example',
+    'What happens, step by step',
+    'Options, with defaults',
+    'Under failure',
+    'Cost',
+  ]
+  for (const path of pathsKnownToGit().filter((each) => each.startsWith('docs/guide/'))) {
+    const headings = [...readFileSync(join(root, path), 'utf8').matchAll(/^## (.+)$/gm)].map(
+      ([, text = '']) => text,
+    )
+    // Pages about a promise, a move or a framework are no guides to a feature.
+    if (!shape.slice(0, 2).every((heading) => headings.includes(heading))) continue
+    const own = headings.filter((heading) => shape.includes(heading))
+    if (own.join() !== shape.join()) {
+      problems.push(`${path}: give it these headings, in this order: ${shape.join(' · ')}`)
     }
   }
 }
