@@ -41,6 +41,8 @@ export function marked(note: Note | undefined, mark: TagMark | undefined): Note 
 export interface HeldValue {
   readonly value: unknown
   readonly staleForMs: number
+  /** By the cache's clock; in the future while it is fresh. Unlike `staleForMs` it stays right while something is awaited. */
+  readonly staleSince: number
   /** By the cache's clock; `Infinity` for ever. */
   readonly freshUntil: number
   readonly usableUntil: number
@@ -121,7 +123,14 @@ export class Copies {
     const times = l1.timesAt(answer)
     const freshUntil = times.freshUntil + (note?.aheadMs ?? 0)
     const staleForMs = verdict === 'expired' ? Math.max(now - freshUntil, 0) : now - freshUntil
-    return { value: l1.valueAt(answer), staleForMs, freshUntil, usableUntil: times.usableUntil, note }
+    return {
+      value: l1.valueAt(answer),
+      staleForMs,
+      staleSince: now - staleForMs,
+      freshUntil,
+      usableUntil: times.usableUntil,
+      note,
+    }
   }
 
   /** Whether L1 may hold entries that carry tags. */

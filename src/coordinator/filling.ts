@@ -42,7 +42,7 @@ export interface Search {
 
 /** What those who wait for a search may know before it ends. */
 export interface SearchNote {
-  /** A stale value, and since when it is; a caller may go on with it. */
+  /** A value that is stale, and since when it is, or about to be, and then; a caller may go on with it. */
   stale: { readonly value: unknown; readonly since: number; readonly level: Level } | undefined
   /** Resolves when it is clear whether there is a stale value. */
   readonly isRead: Promise<void>
@@ -105,9 +105,9 @@ export interface FillingParts {
   forget(stored: string, beganAt: number): void
 }
 
-/** What is known from before a load, and for how long it has been stale. */
+/** What is known from before a load, and since when it is stale. */
 interface Before extends Previous {
-  readonly staleForMs: number
+  readonly staleSince: number
 }
 
 /** Where a load stood when its loader began. */
@@ -234,17 +234,15 @@ export class Filling {
       if (found !== undefined) fence = this.#learn(found, fence, true)
       const flown = found && (await this.#answerOf(search, found, reading?.asOf, fence))
       if (flown !== undefined) return flown
-      const freshMs = found === undefined ? 0 : found.freshUntil - this.#clock.now()
       if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
 
-      const before = previousOf(found, held, -freshMs)
+      const before = previousOf(found, held)
       if (before !== undefined) {
-        const since = this.#clock.now() - before.staleForMs
-        note.stale = { value: before.value, since, level: found?.level ?? 'l1' }
+        note.stale = { value: before.value, since: before.staleSince, level: found?.level ?? 'l1' }
       }
       note.readRan()
       const failure = this.#failures.get(stored)
-      if (failure !== undefined && !call.isForced && hasAlternative(call, before)) {
+      if (failure !== undefined && !call.isForced && hasAlternative(call, before, this.#clock.now())) {
         if (this.#events.hears('load.throttled')) this.#events.tell('load.throttled', { key })
         throw failure.error
       }
@@ -334,7 +332,7 @@ export class Filling {
       this.counts.loadFailures++
       this.#failures.add(stored, error, call.failureThrottleMs)
       const durationMs = this.#clock.now() - beganAt
-      const servedStale = before !== undefined && serves(before.staleForMs + durationMs, call)
+      const servedStale = before !== undefined && serves(this.#clock.now() - before.staleSince, call)
       if (this.#events.hears('load.failed')) {
         this.#events.tell('load.failed', { key, durationMs, error, servedStale })
       }
@@ -512,13 +510,9 @@ export class Filling {
 }
 
 /** What is known from before: what a tier has, or else L1. */
-function previousOf(
-  found: Found | undefined,
-  held: HeldValue | undefined,
-  staleForMs: number,
-): Before | undefined {
-  if (found !== undefined) return { value: found.value, validators: found.validators, staleForMs }
-  return held && { value: held.value, validators: held.note?.validators, staleForMs: held.staleForMs }
+function previousOf(found: Found | undefined, held: HeldValue | undefined): Before | undefined {
+  if (found === undefined) return held && { ...held, validators: held.note?.validators }
+  return { value: found.value, validators: found.validators, staleSince: found.freshUntil }
 }
 
 /** Whether a search waits for what other processes load: not one that wants nothing of theirs, nor one of many keys. */
@@ -527,6 +521,6 @@ function isShared({ batch, call }: Search): boolean {
 }
 
 /** Whether a caller whose load fails has something to go on with. */
-function hasAlternative(call: ResolvedCall, before: { readonly staleForMs: number } | undefined): boolean {
-  return call.fallback !== undefined || (before !== undefined && serves(before.staleForMs, call))
+function hasAlternative(call: ResolvedCall, before: Before | undefined, now: number): boolean {
+  return call.fallback !== undefined || (before !== undefined && serves(now - before.staleSince, call))
 }

@@ -53,7 +53,8 @@ export class Searches {
       const stale = this.#standIn(flight, call)
       if (stale !== undefined) return this.#serve(subject.key, stale)
       // Nothing was read, as the cache or the tiers were in the way.
-      if (flight.note.stale === undefined && held !== undefined && serves(held.staleForMs, call)) {
+      const servesHeld = held !== undefined && serves(this.#clock.now() - held.staleSince, call)
+      if (flight.note.stale === undefined && servesHeld) {
         return this.#serve(subject.key, { value: held.value, level: 'l1' })
       }
       if (call.fallback !== undefined) return call.fallback
@@ -66,6 +67,14 @@ export class Searches {
     const outcome = flight.outcome as Promise<Flown>
     const limitMs = isJoined ? call.loadTimeoutMs : Number.POSITIVE_INFINITY
     const beganAt = this.#clock.now()
+    if (isJoined) {
+      // It may run behind somebody's answer: then what it found is as good an answer to whoever comes now.
+      await within(flight.note.isRead, limitMs, this.#clock)
+      const found = flight.note.stale
+      if (found !== undefined && this.#clock.now() - found.since < call.staleWhileRevalidateMs) {
+        return { value: this.#give(subject.key, found), refresh: undefined }
+      }
+    }
     if (call.softLoadTimeoutMs < limitMs) {
       const early = await within(outcome, call.softLoadTimeoutMs, this.#clock)
       if (early !== LATE) return early
@@ -88,6 +97,15 @@ export class Searches {
   /** The stale value that a flight found, if it may stand in for what is being loaded. */
   #standIn({ note: { stale } }: Flight<SearchNote>, call: ResolvedCall): SearchNote['stale'] {
     return stale !== undefined && serves(this.#clock.now() - stale.since, call) ? stale : undefined
+  }
+
+  /** What a flight found, which may be fresh yet. */
+  #give(key: Key, found: NonNullable<SearchNote['stale']>): unknown {
+    if (found.since <= this.#clock.now()) return this.#serve(key, found)
+    if (this.#events.hears('entry.hit')) {
+      this.#events.tell('entry.hit', { key, level: found.level, stale: false })
+    }
+    return found.value
   }
 
   #serve(key: Key, stale: { readonly value: unknown; readonly level: Level }): unknown {

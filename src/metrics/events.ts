@@ -6,7 +6,7 @@
 import type { CacheError } from '../errors.ts'
 import type { Key } from '../key.ts'
 
-/** Where an answer came from: `l1`, or the name of a tier. */
+/** Where an answer came from: `l1`, the name of a tier, or `request` for what the request had seen. */
 export type Level = string
 
 /** What a mutation did. */
