@@ -496,6 +496,20 @@ describe.each([...arrangements, ...inNamespaces])('renewal before the end: $name
   })
 })
 
+test('the window of a stale value goes on while tiers are waited for', async () => {
+  const clock = new ManualClock()
+  const tier = memoryTier({ clock })
+  const cache = createCache({ clock, ttl: '1s', staleIfError: '1s', tiers: [tier] })
+  await cache.set('a', 'old')
+  await pass(clock, 1_800)
+  const slow = deferred<undefined>()
+  tier.get = () => slow.promise
+  const asking = expect(cache.getOrSet('a', fail)).rejects.toBe(down)
+  await pass(clock, 400)
+  slow.resolve(undefined)
+  await asking
+})
+
 test('rule 3.1.6: of a stale value in L1 and one that another process has set since the newer one stands in', async () => {
   const clock = new ManualClock()
   const hub = new Hub({ clock })
