@@ -91,7 +91,6 @@ export function webMiddleware<Context extends object, Middleware>(
 
   const serve = (rules: PageRules): Own => {
     return async (context, next) => {
-      const passage = passageOf(context)
       const request = manner.requestOf(context)
       let exchange = refreshes.get(request)
       if (exchange === undefined) {
@@ -106,6 +105,8 @@ export function webMiddleware<Context extends object, Middleware>(
         }
         exchange = plan.exchange
       }
+      // A hit has none: to remember something of a context costs as much as to find the page.
+      const passage = passageOf(context)
       passage.exchange = exchange
       manner.forward(context, forwardedBy(exchange, request))
       if (!passage.hasUpdate) return finish(context, passage, next)
@@ -136,7 +137,7 @@ export function webMiddleware<Context extends object, Middleware>(
       const own: PageOptions = ttl === undefined ? { ...options } : { ...options, ttl }
       const perRoute = serve(http.rulesFor(own))
       return as(async (context, next) => {
-        const { exchange } = passageOf(context)
+        const exchange = passages.get(context)?.exchange
         if (exchange === undefined) return perRoute(context, next)
         exchange.refine((rules) => resolvePage(rules, own))
         return manner.answer(context, await manner.run(context, next))
