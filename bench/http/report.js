@@ -30,6 +30,8 @@ import { median, tableOf } from '../table.js'
 
 const OURS = 'tierwheel'
 const LIMIT = 'empty'
+/** What is no cache, but a handler that sends more, or comes later. */
+const handlers = ['same head', 'same head, one middleware']
 /** A hit of this page is to cost at most so many times as much as the limit. */
 const TARGET = { page: '2kB', ratio: 1.25 }
 
@@ -119,7 +121,7 @@ function targetsOf(series) {
 /** @param {Series[]} series @param {string[]} pages */
 function lossesOf(series, pages) {
   const lost = series.flatMap((other) => {
-    if (other.contender === OURS || other.contender === LIMIT || !pages.includes(other.page)) return []
+    if ([OURS, LIMIT, ...handlers].includes(other.contender) || !pages.includes(other.page)) return []
     const ratios = ratiosOf(series, { ...other, contender: OURS }, other.contender)
     const ratio = ratios.length === 0 ? 1 : median(ratios)
     return ratio > 1

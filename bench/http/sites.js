@@ -5,6 +5,9 @@
  *
  * - `empty`: nothing but the handler, which has its page ready and sends it; no cache can be cheaper than a little more
  *   than this.
+ * - `same head`: the same handler with the four fields more that a stored page has, so that what is left between this and
+ *   tierwheel is what finding the page costs. On Hono there is also a middleware that does nothing, as nobody can stand in front
+ *   of a handler there without one.
  * - tierwheel, with its defaults but for the time, and what else there is for the framework.
  *
  * A package has its own idea of a cache: apicache keeps bodies by URL and looks at nothing else; `@fastify/caching`
@@ -33,6 +36,13 @@
 const type = 'text/html; charset=utf-8'
 const control = 'max-age=3600'
 const paths = ['/2kB', '/100kB']
+/** What a stored page says besides. @type {Record<string, string>} */
+const pageHead = {
+  Expires: 'Thu, 01 Jan 2099 00:00:00 GMT',
+  ETag: '"0123456789abcdef0123456789abcdef"',
+  Age: '1',
+  'Cache-Status': 'tierwheel; hit; ttl=3599',
+}
 
 /**
  * By name, so that types are checked also where the bench is not installed.
@@ -42,52 +52,56 @@ const paths = ['/2kB', '/100kB']
  */
 export const load = async (name) => import(name)
 
-/** @param {Handling['page']} page @returns {(request: IncomingMessage, response: ServerResponse) => void} */
-const nodeHandler = (page) => (request, response) => {
+/** @param {Handling['page']} page @param {object} [more] @returns {(request: IncomingMessage, response: ServerResponse) => void} */
+const nodeHandler = (page, more) => (request, response) => {
   const body = page(request.url ?? '')
   response.writeHead(200, {
     'Content-Type': type,
     'Cache-Control': control,
     'Content-Length': Buffer.byteLength(body),
+    ...more,
   })
   response.end(body)
 }
 
-/** @param {Handling['page']} page @param {(app: any) => Promise<any[]>} middleware */
-async function expressApp(page, middleware) {
+/** @param {Handling['page']} page @param {(app: any) => Promise<any[]>} middleware @param {object} [more] */
+async function expressApp(page, middleware, more) {
   const { default: express } = await load('express')
   const app = express()
   const before = await middleware(app)
   for (const path of paths) {
     app.get(path, ...before, (/** @type {any} */ request, /** @type {any} */ response) => {
-      response.set('Cache-Control', control).send(page(request.originalUrl))
+      response.set({ 'Cache-Control': control, ...more }).send(page(request.originalUrl))
     })
   }
   return (/** @type {number} */ port) => app.listen(port, '127.0.0.1')
 }
 
-/** @param {Handling['page']} page @param {(app: any) => Promise<unknown>} prepare @param {object} [route] */
-async function fastifyApp(page, prepare, route = {}) {
+/** @param {Handling['page']} page @param {(app: any) => Promise<unknown>} prepare @param {object} [route] @param {object} [more] */
+async function fastifyApp(page, prepare, route = {}, more = {}) {
   const { default: fastify } = await load('fastify')
   const app = fastify()
   await prepare(app)
   for (const path of paths) {
     app.get(path, route, (/** @type {any} */ request, /** @type {any} */ reply) => {
-      reply.header('cache-control', control).type(type).send(page(request.raw.url))
+      reply
+        .headers({ 'cache-control': control, ...more })
+        .type(type)
+        .send(page(request.raw.url))
     })
   }
   return (/** @type {number} */ port) => void app.listen({ port, host: '127.0.0.1' })
 }
 
-/** @param {Handling['page']} page @param {(app: any) => Promise<any[]>} middleware */
-async function honoApp(page, middleware) {
+/** @param {Handling['page']} page @param {(app: any) => Promise<any[]>} middleware @param {object} [more] */
+async function honoApp(page, middleware, more) {
   const [{ Hono }, { serve }] = await Promise.all([load('hono'), load('@hono/node-server')])
   const app = new Hono()
   const before = await middleware(app)
   for (const path of paths) {
     app.get(path, ...before, (/** @type {any} */ context) => {
       context.header('Cache-Control', control)
-      return context.html(page(context.req.url.slice(context.req.url.indexOf('/', 8))))
+      return context.html(page(context.req.url.slice(context.req.url.indexOf('/', 8))), 200, more)
     })
   }
   return (/** @type {number} */ port) => serve({ fetch: app.fetch, port, hostname: '127.0.0.1' })
@@ -103,6 +117,16 @@ export const sites = [
     open: async ({ page }) => {
       const { createServer } = await import('node:http')
       return (port) => createServer(nodeHandler(page)).listen(port, '127.0.0.1')
+    },
+  },
+  {
+    framework: 'node:http',
+    contender: 'same head',
+    isCached: false,
+    packages: [],
+    open: async ({ page }) => {
+      const { createServer } = await import('node:http')
+      return (port) => createServer(nodeHandler(page, pageHead)).listen(port, '127.0.0.1')
     },
   },
   {
@@ -142,6 +166,13 @@ export const sites = [
   },
   {
     framework: 'Express',
+    contender: 'same head',
+    isCached: false,
+    packages: ['express'],
+    open: ({ page }) => expressApp(page, async () => [], pageHead),
+  },
+  {
+    framework: 'Express',
     contender: 'tierwheel',
     isCached: true,
     packages: ['express', 'tierwheel'],
@@ -164,6 +195,13 @@ export const sites = [
     isCached: false,
     packages: ['fastify'],
     open: ({ page }) => fastifyApp(page, async () => {}),
+  },
+  {
+    framework: 'Fastify',
+    contender: 'same head',
+    isCached: false,
+    packages: ['fastify'],
+    open: ({ page }) => fastifyApp(page, async () => {}, {}, pageHead),
   },
   {
     framework: 'Fastify',
@@ -225,6 +263,18 @@ export const sites = [
     isCached: false,
     packages: ['hono', '@hono/node-server'],
     open: ({ page }) => honoApp(page, async () => []),
+  },
+  {
+    framework: 'Hono',
+    contender: 'same head, one middleware',
+    isCached: false,
+    packages: ['hono', '@hono/node-server'],
+    open: ({ page }) =>
+      honoApp(
+        page,
+        async () => [(/** @type {unknown} */ _context, /** @type {() => Promise<void>} */ next) => next()],
+        pageHead,
+      ),
   },
   {
     framework: 'Hono',
