@@ -36,6 +36,7 @@ export default {
     'mariadbd',
     'memcached',
     'mount',
+    'openssl',
     'postgres',
     'redis-sentinel',
     'redis-server',
