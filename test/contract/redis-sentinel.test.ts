@@ -2,6 +2,7 @@
 // stale. Many processes and many failovers are in test/faults/fleet.test.ts.
 
 import { Redis } from 'ioredis'
+import { Redis as Redis5 } from 'ioredis5'
 import { createSentinel } from 'redis'
 import { describe, expect, test, vi } from 'vitest'
 import { type RedisClient, type RedisSubscriber, redisBus } from '../../src/bus/redis.ts'
@@ -18,18 +19,20 @@ type Connect = (
   sentinels: RedisSentinels,
 ) => Promise<{ one: RedisClient & RedisSubscriber; end: () => unknown }>
 
-const byIoredis: Connect = async ({ name, ports }) => {
-  const one = new Redis({
-    sentinels: ports.map((port) => ({ host: '127.0.0.1', port })),
-    name,
-    maxRetriesPerRequest: 1,
-    retryStrategy: () => 50,
-    sentinelRetryStrategy: () => 50,
-    reconnectOnError: ({ message }) => message.startsWith('READONLY'),
-  })
-  one.on('error', () => {})
-  return { one, end: () => one.disconnect() }
-}
+const byIoredis =
+  (Client: typeof Redis): Connect =>
+  async ({ name, ports }) => {
+    const one = new Client({
+      sentinels: ports.map((port) => ({ host: '127.0.0.1', port })),
+      name,
+      maxRetriesPerRequest: 1,
+      retryStrategy: () => 50,
+      sentinelRetryStrategy: () => 50,
+      reconnectOnError: ({ message }) => message.startsWith('READONLY'),
+    })
+    one.on('error', () => {})
+    return { one, end: () => one.disconnect() }
+  }
 
 const byNodeRedis: Connect = async ({ name, ports }) => {
   const one = createSentinel({
@@ -61,18 +64,24 @@ describe.skipIf(!hasSentinel())('three sentinels', () => {
       return cache
     }
     const trusted = () =>
-      vi.waitFor(() => expect(caches.map((cache) => cache.health().copiesTrusted)).toEqual([true, true]), {
+      vi.waitFor(() => expect(caches.map((cache) => cache.health().copiesTrusted)).not.toContain(false), {
         timeout: 20_000,
         interval: 20,
       })
     const caches: Cache<string>[] = []
     try {
-      caches.push(await open(byIoredis), await open(byNodeRedis))
-      const [reader, writer] = caches as [Cache<string>, Cache<string>]
+      // The same constructor as far as it is used here; the types of two versions do not mix.
+      const other = Redis5 as unknown as typeof Redis
+      for (const connect of [byIoredis(Redis), byIoredis(other), byNodeRedis])
+        caches.push(await open(connect))
+      const writer = caches.pop() as Cache<string>
+      const readers = [...caches]
+      caches.push(writer)
       await trusted()
       const master = await sentinels.master()
       await insist(() => writer.set('key', 'old'))
-      await vi.waitFor(async () => expect(await reader.get('key')).toBe('old'), 5_000)
+      for (const reader of readers)
+        await vi.waitFor(async () => expect(await reader.get('key')).toBe('old'), 5_000)
       await sentinels.settleWrites()
       await master.kill()
       // Nobody is there, and who has a loader is answered.
@@ -80,11 +89,12 @@ describe.skipIf(!hasSentinel())('three sentinels', () => {
       await sentinels.whenFailedOver(master)
       await insist(() => writer.set('key', 'new'))
       await new Promise((resolve) => setTimeout(resolve, LEASE_MS))
-      expect(await reader.get('key')).not.toBe('old')
+      for (const reader of readers) expect(await reader.get('key')).not.toBe('old')
       await trusted()
-      await vi.waitFor(async () => expect(await reader.get('key')).toBe('new'), 5_000)
+      for (const reader of readers)
+        await vi.waitFor(async () => expect(await reader.get('key')).toBe('new'), 5_000)
       // The bus works in both directions again, not only the tier.
-      await insist(() => reader.delete('key'))
+      await insist(() => (readers[0] as Cache<string>).delete('key'))
       await vi.waitFor(() => expect(writer.l1.get('key')).toBeUndefined(), 5_000)
       expect(await writer.get('key')).toBeUndefined()
     } finally {

@@ -10,7 +10,8 @@
  */
 import { openSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Cluster, Redis } from 'ioredis'
+import * as ioredis6 from 'ioredis'
+import * as ioredis5 from 'ioredis5'
 import { createClient, createCluster, createSentinel } from 'redis'
 import { createCache } from 'tierwheel'
 import { redisBus } from 'tierwheel/bus/redis'
@@ -181,6 +182,9 @@ function codeOf(error) {
 
 /** @param {Order['way']} way */
 async function connect(way) {
+  // The same constructors as far as they are used here; the types of two versions do not mix.
+  const { Cluster, Redis } =
+    way.library === 'ioredis5' ? /** @type {typeof ioredis6} */ (/** @type {unknown} */ (ioredis5)) : ioredis6
   const options = {
     maxRetriesPerRequest: 1,
     autoResendUnfulfilledCommands: false,
@@ -241,7 +245,7 @@ async function connect(way) {
     const port = /** @type {number} */ (way.ports[order.place % way.ports.length])
     return { client: hearing(cluster), subscriber: hearing(new Redis({ ...options, port })) }
   }
-  if (way.library === 'ioredis') {
+  if (way.library !== 'node-redis') {
     const open = () => hearing(new Redis({ ...options, host: '127.0.0.1', port: way.port }))
     return { client: open(), subscriber: open() }
   }

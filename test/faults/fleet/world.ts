@@ -9,19 +9,26 @@ import { RedisServer, until } from '../../support/redis-server.ts'
 import { TcpProxy } from '../../support/tcp-proxy.ts'
 import { type Fleet, now } from './fleet.ts'
 
+/** The client of a process. */
+type Library = 'ioredis' | 'ioredis5' | 'node-redis'
+
+/** Processes take turns. */
+const libraries: readonly Library[] = ['ioredis', 'node-redis', 'ioredis5']
+const libraryOf = (place: number): Library => libraries[place % libraries.length] as Library
+
 /** How a process reaches the servers. */
 export type Way =
-  | { readonly kind: 'alone'; readonly port: number; readonly library: 'ioredis' | 'node-redis' }
+  | { readonly kind: 'alone'; readonly port: number; readonly library: Library }
   | {
       readonly kind: 'sentinel'
-      readonly library: 'ioredis' | 'node-redis'
+      readonly library: Library
       readonly ports: readonly number[]
       readonly name: string
       readonly durability: 'server' | 'replica'
     }
   | {
       readonly kind: 'cluster'
-      readonly library: 'ioredis' | 'node-redis'
+      readonly library: Library
       readonly ports: readonly number[]
     }
 
@@ -111,7 +118,7 @@ export async function aloneWorld(folder: string, members: number): Promise<World
     way: (place) => ({
       kind: 'alone',
       port: (wires[place] as TcpProxy).port,
-      library: place % 2 === 0 ? 'ioredis' : 'node-redis',
+      library: libraryOf(place),
     }),
     faults: {
       ...faultsOfProcesses,
@@ -160,8 +167,8 @@ export async function sentinelWorld(folder: string, durability: 'server' | 'repl
     name: durability === 'replica' ? 'sentinels, waiting for the replica' : 'sentinels',
     way: (place) => ({
       kind: 'sentinel',
-      // The other one has a pool, which cannot wait for a replica.
-      library: place % 2 === 0 || durability === 'replica' ? 'ioredis' : 'node-redis',
+      // That of node-redis has a pool, which cannot wait for a replica.
+      library: durability === 'replica' ? (place % 2 === 0 ? 'ioredis' : 'ioredis5') : libraryOf(place),
       ports: sentinels.ports,
       name: sentinels.name,
       durability,
@@ -237,7 +244,7 @@ export async function clusterWorld(folder: string): Promise<World> {
   }
   return {
     name: 'cluster',
-    way: (place) => ({ kind: 'cluster', library: place % 2 === 0 ? 'ioredis' : 'node-redis', ports }),
+    way: (place) => ({ kind: 'cluster', library: libraryOf(place), ports }),
     faults: {
       ...faultsOfProcesses,
       ...byCommands(
