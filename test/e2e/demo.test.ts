@@ -184,15 +184,18 @@ describe.skipIf(!hasRedis())('with REDIS_URL', () => {
 })
 
 describe('with --serve', () => {
-  /** Starts the demo, and resolves when both servers can be tried, to where they are. */
-  async function serve(): Promise<{ demo: ChildProcess; a: string; b: string; product: string }> {
-    const demo = spawn(process.execPath, ['scripts/demo.js', '--serve', '--requests', '200'], {
+  const start = (stdout: 'pipe' | 'ignore'): ChildProcess =>
+    spawn(process.execPath, ['scripts/demo.js', '--serve', '--requests', '200'], {
       cwd: root,
       env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', stdout, 'inherit'],
     })
+
+  /** Starts the demo, and resolves when both servers can be tried, to where they are. */
+  async function serve(): Promise<{ demo: ChildProcess; a: string; b: string; product: string }> {
+    const demo = start('pipe')
     let text = ''
-    for await (const chunk of demo.stdout.setEncoding('utf8')) {
+    for await (const chunk of demo.stdout?.setEncoding('utf8') ?? []) {
       text += chunk
       if (text.includes('Ctrl-C ends everything.')) break
     }
@@ -269,11 +272,7 @@ describe('with --serve', () => {
       const were = folders()
       const left = () => folders().filter((name) => !were.includes(name))
       for (let times = 0; times < 2; times++) {
-        const demo = spawn(process.execPath, ['scripts/demo.js', '--serve', '--requests', '200'], {
-          cwd: root,
-          env: { ...process.env, ...env },
-          stdio: 'ignore',
-        })
+        const demo = start('ignore')
         await expect.poll(left, { timeout: LIMIT_MS / 4, interval: 2 }).toHaveLength(1)
         demo.kill('SIGKILL')
         await once(demo, 'exit')
