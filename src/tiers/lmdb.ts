@@ -47,7 +47,7 @@ export interface LmdbEnvironment {
 
 /** What is asked of a database. */
 interface Database {
-  get(key: Uint8Array): Buffer | undefined
+  get(key: string | Uint8Array): Buffer | undefined
   put(key: Uint8Array, value: Uint8Array): Promise<boolean>
   remove(key: Uint8Array): Promise<boolean>
   transaction<T>(action: () => T): Promise<T>
@@ -246,7 +246,7 @@ class LmdbTier implements Tier {
   }
 
   #look(database: Database, key: string): Found | undefined {
-    return this.#judge(database.get(Buffer.from(key)), key)
+    return this.#judge(database.get(key), key)
   }
 
   /** The live entry in stored bytes; damaged ones, and those of another key, are none. */
@@ -303,7 +303,19 @@ class LmdbTier implements Tier {
   }
 }
 
+/** Keys are bytes; the text of one is written where lmdb wants it without a buffer on the way, a tenth of a read. */
+const keyEncoder = {
+  writeKey(key: string | Uint8Array, target: Buffer, at: number): number {
+    if (typeof key === 'string') return at + target.write(key, at)
+    target.set(key, at)
+    return at + key.length
+  },
+  readKey(source: Uint8Array, at: number, end: number): Uint8Array {
+    return new Uint8Array(source.subarray(at, end))
+  },
+}
+
 function openIn(environment: LmdbEnvironment, name: string): Database {
-  const options = { name, encoding: 'binary', keyEncoding: 'binary' }
+  const options = { name, encoding: 'binary', keyEncoder }
   return environment.openDB(options as never) as Database
 }
