@@ -14,6 +14,7 @@
 //       nor what is loaded while the key is held off after a removal
 //   C7  no answer is past its ttl, but in its windows: of a refresh behind it, of a load that failed
 //   C8  one load of a key runs in a process, unless something overtook the first; none is joined after a lease
+//       with load leases, while nothing fails, one in all processes, and half a second after it everybody knows
 //   C9  what goes wrong beyond the loader costs a read time and nothing else, and nothing waits for ever
 //
 // A mutation can be the deletion of a tag that every entry of a key carries. It is judged when an entry is read, and
@@ -50,6 +51,10 @@ export interface Mutation {
 interface Load {
   /** When the read was called that had it run. */
   readonly calledAt: number
+  readonly beganAt: number
+  readonly by: Witness
+  /** Whether it is for one key alone: only such wait for other processes. */
+  readonly isOfOne: boolean
 }
 
 /** What is remembered of one process. */
@@ -80,6 +85,8 @@ export class Witness {
   readonly removedAt = new Map<Key, number>()
   /** Mutations that wait, by key, or for tags and clears; they have not resolved yet. */
   readonly waiting = new Map<Key | undefined, number>()
+  /** When a value of a key was last given out with a search behind it. */
+  readonly refreshedAt = new Map<Key, number>()
   /** When a load of a key last failed. */
   readonly failedAt = new Map<Key, number>()
 
@@ -99,6 +106,8 @@ export interface Lifetimes {
   readonly softLoadTimeoutMs: number
   /** How long after a load failed no other is tried. */
   readonly failureThrottleMs: number
+  /** How long a load may keep other processes waiting; `0` for not at all. */
+  readonly loadLeaseMs: number
 }
 
 /** A value that was loaded. */
@@ -124,6 +133,10 @@ export interface Asked {
 
 /** How long answers may be behind while nothing fails. */
 const HEALTHY_MS = 250
+/** How long after a load, while nothing fails, those who waited for it have their answer. */
+const TOLD_MS = 500
+/** How long a search may take besides waiting for a load. */
+const GIVEN_UP_MS = 2_000
 /** The grain of a server's time, and of sums of fractions. */
 const GRAIN_MS = 2
 
@@ -148,6 +161,9 @@ export class History {
   readonly #touchedUntil = new Map<Key, number>()
   readonly #queued: Mutation[] = []
   readonly #sums = new Set<number>()
+  /** By key: the loads that run anywhere, and when the last one ended. */
+  readonly #running = new Map<Key, Set<Load>>()
+  readonly #loadedAt = new Map<Key, number>()
   #losses = 0
   #ids = 0
   reads = 0
@@ -355,12 +371,15 @@ export class History {
     const done = load?.by === by ? load.done : (this.#done.get(key) ?? 0)
     by.seen.set(key, Math.max(by.seen.get(key) ?? 0, Math.min(value.n, done)))
     this.#checkTime(asked, value)
+    if (how === 'getOrSet') this.#checkTold(asked)
   }
 
   /** The loader of a key begins. Returns what ends it. */
-  loading(by: Witness, key: Key, calledAt: number): () => void {
+  loading({ at: calledAt, by, how, key }: Asked): () => void {
     this.loads++
     const now = this.#now()
+    const load: Load = { calledAt, beganAt: now, by, isOfOne: how === 'getOrSet' }
+    const endAnywhere = this.#loadingAnywhere(key, load)
     const running = by.loads.get(key) ?? new Set()
     by.loads.set(key, running)
     for (const { calledAt: other } of running) {
@@ -376,9 +395,38 @@ export class History {
       if (!isOvertaken && !isOld)
         throw new Broken(`C8: a second load of ${JSON.stringify(key)} in ${by.name} at ${now.toFixed(1)}`)
     }
-    const load = { calledAt }
     running.add(load)
-    return () => running.delete(load)
+    return () => {
+      running.delete(load)
+      endAnywhere()
+    }
+  }
+
+  /** Of the loads that run in all processes: whether there may be one more. */
+  #loadingAnywhere(key: Key, load: Load): () => void {
+    const now = this.#now()
+    const mostMs = this.#lifetimes.loadLeaseMs - HEALTHY_MS
+    const running = this.#running.get(key) ?? new Set()
+    this.#running.set(key, running)
+    for (const other of running) {
+      const isWaitedFor = this.#isHealthy && now - other.beganAt < mostMs && now - load.calledAt < mostMs
+      if (isWaitedFor && other.by !== load.by && other.isOfOne && load.isOfOne)
+        throw new Broken(
+          `C8: ${JSON.stringify(key)} is loaded in ${load.by.name} while ${other.by.name} does, at ${now.toFixed(1)}`,
+        )
+    }
+    running.add(load)
+    return () => {
+      if (running.delete(load)) this.#loadedAt.set(key, this.#now())
+    }
+  }
+
+  #checkTold(asked: Asked): void {
+    const { at, key } = asked
+    if (!this.#isHealthy || this.#lifetimes.loadLeaseMs === 0 || (this.#running.get(key)?.size ?? 0) > 0)
+      return
+    const waitedMs = this.#now() - Math.max(at, this.#loadedAt.get(key) ?? at)
+    if (waitedMs > TOLD_MS) throw new Broken(`C8: nobody told of a load, ${asOf(asked)}`)
   }
 
   #checkTime(asked: Asked, value: Value): void {
@@ -392,7 +440,15 @@ export class History {
     if (!isStaleAllowed) throw new Broken(`${what}, ${asOf(asked)}`)
     this.stale++
     if (staleMs <= staleWhileRevalidateMs) return
+    // It says that it is stale, and is handed out for as long as anybody might use it.
+    if (asked.how === 'getEntry' && staleMs <= staleIfErrorMs) return
+    // Who has waited for another process's load for too long fails those who joined, too.
+    if (this.#lifetimes.loadLeaseMs > 0 && this.#now() - at >= longestMs - 1)
+      by.failedAt.set(key, this.#now())
+    const searchedMs = this.#now() - (by.refreshedAt.get(key) ?? this.#now())
+    const isGivenUp = searchedMs >= longestMs - 1 && searchedMs < longestMs + GIVEN_UP_MS
     const hasFailed =
+      (isGivenUp && this.#lifetimes.loadLeaseMs > 0) ||
       (by.failedAt.get(key) ?? Number.NEGATIVE_INFINITY) >= at - failureThrottleMs ||
       this.#now() - at >= longestMs - 1
     if (staleMs > staleIfErrorMs || !hasFailed) throw new Broken(`${what} and no load failed, ${asOf(asked)}`)

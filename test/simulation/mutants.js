@@ -26,6 +26,7 @@ const filling = 'coordinator/filling.ts'
 const hearing = 'coordinator/hearing.ts'
 const inbound = 'coordinator/inbound.ts'
 const invalidations = 'coordinator/invalidations.ts'
+const leases = 'coordinator/leases.ts'
 const marks = 'coordinator/marks.ts'
 const scripts = 'backends/redis-scripts.ts'
 const snapshots = 'coordinator/snapshots.ts'
@@ -260,6 +261,54 @@ export const mutants = [
     file: tierStack,
     from: 'const entry = isDoubted[place] ? undefined : entries[turn]',
     to: 'const entry = isDoubted.length < 0 ? undefined : entries[turn]',
+  },
+  {
+    name: 'the clear of a namespace is one of everything',
+    file: hearing,
+    from: 'if (own.startsWith(prefix)) {',
+    to: 'if (own.startsWith(prefix) || prefix.startsWith(own)) {',
+  },
+  {
+    name: 'the clear of a namespace drops nothing elsewhere',
+    file: hearing,
+    from: 'this.#copies.dropUnder(prefix)',
+    to: '',
+  },
+  {
+    name: 'nobody waits for what another process loads',
+    file: 'coordinator/load-turns.ts',
+    from: 'if (this.#lease !== undefined || leftMs <= 0)',
+    to: 'if (this.#lease !== undefined || leftMs < Infinity)',
+  },
+  {
+    name: 'who waits for another process’s load is not told',
+    file: hearing,
+    from: 'this.#leases.tell(stored)',
+    to: '',
+  },
+  {
+    name: 'who holds a lock knows it from the answer on',
+    file: leases,
+    from: 'BigInt(stamp.sequence), until }',
+    to: 'BigInt(stamp.sequence), until: clock.now() + ms }',
+  },
+  {
+    name: 'anyone gives back a lock',
+    file: scripts,
+    from: 'if string.sub(value, 37) ~= ARGV[10] then return answer(false) end',
+    to: '',
+  },
+  {
+    name: 'fencing numbers begin anew with an epoch',
+    file: leases,
+    from: '(BigInt(stamp.epoch) << EPOCH_SHIFT) + BigInt(stamp.sequence)',
+    to: 'BigInt(stamp.sequence)',
+  },
+  {
+    name: 'a lock is held until somebody says that it is not',
+    file: 'coordinator/locks.ts',
+    from: 'return !this.#isOver && this.#parts.clock.now() < this.#lease.until',
+    to: 'return !this.#isOver',
   },
 ]
 

@@ -21,6 +21,8 @@ export interface Weather {
 }
 
 const LONGEST_LATE_MS = 4_000
+/** What a connection that flickers loses and delays. */
+const FLICKER = { messageLost: 0.5, requestLost: 0.25, requestLate: 0.5, longestLateMs: 450 }
 /** After so long nothing that was sent is still on its way. */
 export const LONGEST_ON_THE_WAY_MS: number = LONGEST_LATE_MS + 100
 
@@ -114,6 +116,8 @@ export class Client {
   readonly #life: Life
   readonly #name: string
   readonly #only: ModelRedis | undefined
+  /** About to break. */
+  isFlickering = false
   /** What was sent before arrives before, unless it is late. */
   #arrivedAt = 0
   #repliedAt = 0
@@ -138,9 +142,11 @@ export class Client {
     )
     const server = this.#only ?? network.serverOf(words)
     return new Promise((resolve, reject) => {
-      if (network.chance(weather.requestLost)) return
+      if (network.chance(this.isFlickering ? FLICKER.requestLost : weather.requestLost)) return
       let arrivesAt = Math.max(universe.now + network.latency(), this.#arrivedAt)
-      if (network.chance(weather.requestLate)) arrivesAt += network.random() * LONGEST_LATE_MS
+      if (this.isFlickering && network.chance(FLICKER.requestLate))
+        arrivesAt += network.random() * FLICKER.longestLateMs
+      else if (network.chance(weather.requestLate)) arrivesAt += network.random() * LONGEST_LATE_MS
       else this.#arrivedAt = arrivesAt
       universe.at(arrivesAt, () => {
         const answer = (settle: () => void) => {
@@ -181,6 +187,8 @@ export class Line {
   isDead = false
   /** What arrives waits. */
   isHeld = false
+  /** About to break. */
+  isFlickering = false
   readonly #network: Network
   readonly #life: Life
   readonly #name: string
@@ -272,7 +280,8 @@ export class Line {
   carry(server: number, channel: string, bytes: Uint8Array): void {
     const network = this.#network
     const { universe, weather } = network
-    if (!this.#channels.has(channel) || this.isDead || network.chance(weather.messageLost)) return
+    if (!this.#channels.has(channel) || this.isDead) return
+    if (network.chance(this.isFlickering ? FLICKER.messageLost : weather.messageLost)) return
     const making = this.#making
     const name = Buffer.from(channel.replace(/#.*$/, ''))
     const deliver = (): void => {

@@ -31,6 +31,7 @@ export const everyMs = {
   evict: 8_000,
   failover: 25_000,
   'lossy failover': 15_000,
+  flicker: 10_000,
 }
 /** A fault that strikes now and then. */
 export type Trouble = keyof typeof everyMs
@@ -76,10 +77,23 @@ export interface Plan {
   readonly conditionShare: number
   /** Processes save what they have, and those that are begun again take it in. */
   readonly isWarm: boolean
+  /** Entries are asked for with what is known of them. */
+  readonly looksAtEntries: boolean
+  readonly deletesMany: boolean
+  /** Keys lie in the cache and in two namespaces. */
+  readonly hasSpaces: boolean
+  readonly hasLocks: boolean
 }
 
-/** Draws the shape of a run. */
-export function planOf(random: () => number): Plan {
+/** How many times something was added at the end of what is drawn. */
+export const EDITION = 2
+
+/**
+ * Draws the shape of a run.
+ *
+ * @param edition - As it was drawn then: what was added later is off, so that a seed goes on telling what it told.
+ */
+export function planOf(random: () => number, edition: number = EDITION): Plan {
   const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T
   const isHealthy = random() < 0.08
   const shape: string[] = []
@@ -98,8 +112,8 @@ export function planOf(random: () => number): Plan {
     messageLate: rate('late messages', 0.05),
     messageSwapped: rate('swapped messages', 0.1),
   }
-  const troubles = (Object.keys(everyMs) as Trouble[]).filter((trouble) =>
-    isOn(trouble, trouble === 'lossy failover' ? 0.25 : 0.5),
+  const troubles = (Object.keys(everyMs) as Trouble[]).filter(
+    (trouble) => trouble !== 'flicker' && isOn(trouble, trouble === 'lossy failover' ? 0.25 : 0.5),
   )
   const hasTier = random() < 0.85
   const hasMachines = hasTier && random() < 0.5
@@ -140,12 +154,11 @@ export function planOf(random: () => number): Plan {
     loadFails: pick([0, 0, 0.2]),
     auditShare: pick([0, 0.05, 1]),
     isTagged: random() < 0.5,
-    shape: `${shape.join(', ') || 'nothing'}; ${hasTier ? 'a tier' : 'a bus alone'}`,
   }
-  return {
-    ...first,
+  const second = {
     lifetimes: {
       ...drawn,
+      loadLeaseMs: 0,
       softLoadTimeoutMs: pick([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 200]),
     },
     refreshAhead: isTimed && random() < 0.3 ? 0.5 : undefined,
@@ -156,5 +169,24 @@ export function planOf(random: () => number): Plan {
     tokenShare: troubles.includes('forge') ? 0 : pick([0, 0.5]),
     conditionShare: pick([0, 0.3]),
     isWarm: !isHealthy && random() < 0.5,
+  }
+  if (edition > 1 && isOn('flicker')) troubles.push('flicker')
+  const isDrawn = (name: string): boolean => {
+    const on = edition > 1 && random() < 0.5
+    if (on) shape.push(name)
+    return on
+  }
+  return {
+    ...first,
+    ...second,
+    lifetimes: {
+      ...second.lifetimes,
+      loadLeaseMs: hasTier && isDrawn('load leases') ? pick([1_000, 5_000]) : 0,
+    },
+    looksAtEntries: isDrawn('entries'),
+    deletesMany: isDrawn('many'),
+    hasSpaces: isDrawn('namespaces'),
+    hasLocks: hasTier && isDrawn('locks'),
+    shape: `${shape.join(', ') || 'nothing'}; ${hasTier ? 'a tier' : 'a bus alone'}`,
   }
 }

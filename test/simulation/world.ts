@@ -11,8 +11,9 @@ import { redisBus } from '../../src/bus/redis.ts'
 import type { Cache } from '../../src/cache.ts'
 import { jsonCodec } from '../../src/codecs/json.ts'
 import { decodeEnvelope } from '../../src/coordinator/envelope.ts'
+import type { Lock } from '../../src/coordinator/locks.ts'
 import { createCache } from '../../src/create-cache.ts'
-import { keyScope, partitionTextOf, storedKey } from '../../src/key.ts'
+import { keyScope, namespaceScope, partitionTextOf, storedKey } from '../../src/key.ts'
 import { decodeMessage, encodeMessage, type Message } from '../../src/message.ts'
 import { partitionOf, type Stamp } from '../../src/stamp.ts'
 import { flakyTier } from '../../src/testing/chaos.ts'
@@ -21,6 +22,7 @@ import { redisTier } from '../../src/tiers/redis.ts'
 import type { Tier } from '../../src/tiers/tier.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 import { type Asked, Broken, History, type Key, type Mutation, type Value, Witness } from './history.ts'
+import { LockHistory } from './lock-history.ts'
 import type { ModelRedis } from './model-redis.ts'
 import { Client, Line, LONGEST_ON_THE_WAY_MS, Network } from './network.ts'
 import { calm, everyMs, NAMES, type Plan, planOf, type Trouble } from './plan.ts'
@@ -28,6 +30,9 @@ import { Life, Universe } from './universe.ts'
 
 const RUN_MS = 60_000
 const SAVE_EVERY_MS = 4_000
+const LOCK_EVERY_MS = 3_000
+/** The namespaces there are; the first is the cache itself. */
+const SPACES = ['', 'x', 'y'] as const
 const LEASE_MS = 3_000
 /** What Redis keeps before the bytes of an entry. */
 const STAMP_BYTES = 36
@@ -48,8 +53,11 @@ export interface Account {
 
 interface Process {
   readonly life: Life
+  readonly client: Client
   readonly line: Line
   readonly cache: Cache<Value>
+  /** The cache and its namespaces, by their names. */
+  readonly spaces: ReadonlyMap<string, Cache<Value>>
   readonly witness: Witness
   /** Answers that are waited for. */
   waiting: number
@@ -70,18 +78,25 @@ const told = [
 
 class SourceFailed extends Error {}
 
+type How = 'get' | 'getEntry' | 'getMany' | 'getOrSet' | 'getOrSetMany'
+
 /**
  * Makes one run.
  *
  * @param tell - Is told what happens.
+ * @param edition - Of what is drawn (plan.ts).
  * @throws An error that begins with the line which repeats the run.
  */
-export async function simulate(seed: number, tell?: (line: string) => void): Promise<Account> {
+export async function simulate(
+  seed: number,
+  tell?: (line: string) => void,
+  edition?: number,
+): Promise<Account> {
   const { stackTraceLimit } = Error
   // Thousands of calls fail in a run, as they are to; where they do is of interest to who follows one run alone.
   if (tell === undefined) Error.stackTraceLimit = 0
   try {
-    return await new World(seed, tell).run()
+    return await new World(seed, tell, edition).run()
   } catch (error) {
     const what = error instanceof Broken ? error.message : `${(error as Error).stack ?? error}`
     throw new Error(`SEED=${seed} ${what}`)
@@ -103,7 +118,11 @@ class World {
   readonly #saved: (readonly Uint8Array[] | undefined)[] = []
   readonly #wallOffsets: number[] = []
   readonly #plan: Plan
+  readonly #locks = new LockHistory()
+  /** By key: where it lies, and as what. */
+  readonly #placeOf = new Map<Key, { readonly space: string; readonly name: Key }>()
   readonly #keyOfStored = new Map<string, Key>()
+  readonly #keyOfL1 = new Map<Key, Key>()
   readonly #keyOfTag = new Map<string, Key>()
   readonly #partitionOfKey = new Map<Key, number>()
   /** Keys that are being set, and those of which a set that was given up may be on its way. */
@@ -114,10 +133,10 @@ class World {
   #faults = 0
   #broken: unknown
 
-  constructor(seed: number, tell: ((line: string) => void) | undefined) {
+  constructor(seed: number, tell: ((line: string) => void) | undefined, edition: number | undefined) {
     this.#tell = tell
     this.#random = seededRandom(seed)
-    this.#plan = planOf(this.#random)
+    this.#plan = planOf(this.#random, edition)
     const plan = this.#plan
     const universe = this.#universe
     this.#history = new History(() => universe.now, LEASE_MS, plan.lifetimes, plan.isHealthy)
@@ -133,9 +152,15 @@ class World {
       },
     })
     const scope = keyScope('', 1)
-    for (const key of NAMES) {
-      const stored = storedKey(scope, key)
+    for (const [at, key] of NAMES.entries()) {
+      const space = plan.hasSpaces ? (SPACES[at % SPACES.length] as string) : ''
+      // The same in each of them; but of what waits events tell no more than the name.
+      const isShared = plan.hasSpaces && plan.maxQueuedBytes === undefined
+      const name = isShared ? (NAMES[Math.floor(at / SPACES.length)] as Key) : key
+      this.#placeOf.set(key, { space, name })
+      const stored = storedKey(space === '' ? scope : namespaceScope(scope, space, 1), name)
       this.#keyOfStored.set(stored, key)
+      this.#keyOfL1.set(space === '' ? name : `\0${stored}`, key)
       this.#keyOfTag.set(scope.prefix + tagOf(key), key)
       this.#partitionOfKey.set(key, partitionOf(partitionTextOf(stored), plan.partitions))
     }
@@ -156,6 +181,7 @@ class World {
     Object.assign(network.weather, plan.weather)
     for (const [at] of this.#processes.entries()) this.#work(at)
     if (plan.isWarm) for (const [at] of this.#processes.entries()) this.#saveNowAndThen(at)
+    if (plan.hasLocks) for (const [at] of this.#processes.entries()) this.#lockNowAndThen(at)
     for (const trouble of plan.troubles) this.#trouble(trouble)
     await this.#pass(RUN_MS)
 
@@ -204,11 +230,46 @@ class World {
       for (const process of this.#processes) for (const key of keys) this.#read(process, key, 'getOrSet')
       await this.#pass(this.#universe.now + this.#plan.longestLoadMs + 1_000)
     }
-    for (const { cache, witness } of this.#processes) {
-      const absent = keys.find((key) => cache.l1.get(key) === undefined)
+    for (const process of this.#processes) {
+      const { witness } = process
+      const absent = keys.find((key) => this.#heldBy(process, key) === undefined)
       if (absent !== undefined)
         throw new Broken(`C4: ${JSON.stringify(absent)} is not kept by ${witness.name}, though all works`)
     }
+    if (this.#plan.hasSpaces) await this.#checkSpaces()
+  }
+
+  /** A clear of a namespace takes its entries from every process, and no others. */
+  async #checkSpaces(): Promise<void> {
+    const clearer = this.#pick(this.#processes)
+    await Promise.all([clearer.spaces.get('x')?.clear(), this.#pass(this.#universe.now + 1_000)])
+    for (const process of this.#processes) {
+      for (const key of this.#plan.keys) {
+        const isCleared = this.#placeOf.get(key)?.space === 'x'
+        if ((this.#heldBy(process, key) === undefined) !== isCleared)
+          throw new Broken(
+            `C4: ${JSON.stringify(key)} in ${process.witness.name} after the clear of a namespace: cleared is ${isCleared}`,
+          )
+      }
+    }
+  }
+
+  /** Where a key lies, in a process, and as what. */
+  #at({ cache, spaces }: Process, key: Key): { readonly space: Cache<Value>; readonly name: Key } {
+    const { space, name } = this.#placeOf.get(key) as { space: string; name: Key }
+    return { space: spaces.get(space) ?? cache, name }
+  }
+
+  /** A key that lies where this one does. */
+  #beside(key: Key): Key {
+    const space = this.#placeOf.get(key)?.space
+    const others = this.#plan.keys.filter((other) => this.#placeOf.get(other)?.space === space)
+    return others.length === 0 ? key : this.#pick(others)
+  }
+
+  #heldBy(process: Process, key: Key): Value | undefined {
+    const { space, name } = this.#at(process, key)
+    return space.l1.get(name)
   }
 
   /** Lets time pass, and stops at the first promise that was broken, wherever that was noticed. */
@@ -294,6 +355,7 @@ class World {
         ? {}
         : { whenDown: 'queue', maxQueuedBytes: plan.maxQueuedBytes }),
       softLoadTimeout: softLoadTimeoutMs === Number.POSITIVE_INFINITY ? null : softLoadTimeoutMs,
+      loadLease: plan.lifetimes.loadLeaseMs,
       failureThrottle: failureThrottleMs,
       loadTimeout: loadTimeoutMs === Number.POSITIVE_INFINITY ? null : loadTimeoutMs,
     })
@@ -316,14 +378,26 @@ class World {
     // A load that began before the process heard anything is overtaken by the first place it hears of.
     cache.on('bus.connected', overtakenAll)
     cache.on('bus.gap', overtakenAll)
-    cache.on('entry.invalidated', ({ key }) => witness.overtakenAt.set(key, universe.now))
+    cache.on('entry.invalidated', ({ key: told }) => {
+      const key = this.#keyOfL1.get(told)
+      if (key !== undefined) witness.overtakenAt.set(key, universe.now)
+    })
+    cache.on('refresh.started', ({ key: name }) => {
+      for (const [key, place] of this.#placeOf)
+        if (place.name === name) witness.refreshedAt.set(key, universe.now)
+    })
     // By its limit as well, of which the loader knows nothing.
-    cache.on('load.failed', ({ key }) => witness.failedAt.set(key, universe.now))
+    cache.on('load.failed', ({ key: name }) => {
+      for (const [key, place] of this.#placeOf)
+        if (place.name === name) witness.failedAt.set(key, universe.now)
+    })
     line.onHeard = (bytes) => {
       // A clear of another process, or a deletion of tags.
       if (bytes[0] === 1 && (bytes[1] === 3 || bytes[1] === 6)) overtakenAll()
     }
-    return { life, line, cache, witness, waiting: 0 }
+    const spaces = new Map<string, Cache<Value>>([['', cache]])
+    if (plan.hasSpaces) for (const name of SPACES.slice(1)) spaces.set(name, cache.namespace<Value>(name))
+    return { life, client, line, cache, spaces, witness, waiting: 0 }
   }
 
   #kill(place: number): void {
@@ -384,7 +458,8 @@ class World {
     if (this.#isQuiet || process.life.isDead || process.life.stoppedUntil > this.#universe.now) return
     if (!this.#chance(writeShare)) {
       const reads = ['get', 'getMany', 'getOrSet', 'getOrSet', 'getOrSet', 'getOrSetMany', 'l1'] as const
-      this.#read(process, key, this.#pick(reads))
+      const how = this.#pick(reads)
+      this.#read(process, key, how === 'get' && this.#plan.looksAtEntries ? 'getEntry' : how)
     } else if (this.#plan.hasTier && this.#chance(this.#plan.conditionShare)) this.#decide(process, key)
     else if (this.#chance(this.#plan.clearShare)) this.#clear(process)
     else this.#write(process, key)
@@ -393,18 +468,17 @@ class World {
   // What they do
 
   /** @param after - The process whose token is brought. */
-  #read(
-    process: Process,
-    key: Key,
-    how: 'get' | 'getMany' | 'getOrSet' | 'getOrSetMany' | 'l1',
-    after?: Process,
-  ): void {
-    const { cache, witness } = process
+  #read(process: Process, key: Key, how: How | 'l1', after?: Process): void {
+    const { witness } = process
     const loads = how === 'getOrSet' || how === 'getOrSetMany'
     const asked = this.#history.ask(witness, key, how, loads, after?.witness)
     const atLeast = after === undefined ? {} : { atLeast: after.cache.token() }
     if (how === 'l1') {
-      this.#guarded(() => this.#history.answered(asked, cache.l1.get(key)))
+      this.#guarded(() => this.#history.answered(asked, this.#heldBy(process, key)))
+      return
+    }
+    if (how === 'getEntry') {
+      this.#lookAt(process, asked)
       return
     }
     process.waiting++
@@ -429,32 +503,50 @@ class World {
   #ask(
     process: Process,
     asked: Asked,
-    how: 'get' | 'getMany' | 'getOrSet' | 'getOrSetMany',
+    how: Exclude<How, 'getEntry'>,
     atLeast: { atLeast?: string },
   ): Promise<Value | undefined> {
-    const { cache } = process
     const { key } = asked
+    const { space, name } = this.#at(process, key)
     switch (how) {
       case 'get':
-        return cache.get(key, atLeast)
+        return space.get(name, atLeast)
       case 'getMany':
-        return this.#getMany(process, [key, this.#pick(this.#plan.keys)], atLeast)
+        return this.#getMany(space, [name, this.#at(process, this.#beside(key)).name], atLeast)
       case 'getOrSetMany':
         return this.#readMany(process, asked)
       case 'getOrSet':
-        return cache.getOrSet(key, ({ signal }) => this.#load(process, signal, asked), {
+        return space.getOrSet(name, ({ signal }) => this.#load(process, signal, asked), {
           tags: this.#tagsOf(key),
         })
     }
   }
 
+  /** An entry has to say that it is stale when it is. */
+  #lookAt(process: Process, asked: Asked): void {
+    const { key } = asked
+    const { space, name } = this.#at(process, key)
+    process.waiting++
+    space.getEntry(name).then(
+      (entry) => {
+        process.waiting--
+        const isStaleAllowed = entry?.isStale === true
+        this.#guarded(() => this.#history.answered({ ...asked, isStaleAllowed }, entry?.value))
+      },
+      (error) => {
+        process.waiting--
+        this.#broken ??= new Broken(`C9: getEntry of ${JSON.stringify(key)} rejected with ${error}`)
+      },
+    )
+  }
+
   /** The value of the first of some keys. */
   async #getMany(
-    { cache }: Process,
-    keys: readonly [Key, Key],
+    space: Cache<Value>,
+    names: readonly [Key, Key],
     atLeast: { atLeast?: string },
   ): Promise<Value | undefined> {
-    return (await cache.getMany(keys, atLeast)).get(keys[0])
+    return (await space.getMany(names, atLeast)).get(names[0])
   }
 
   /** A value of one key among others; nothing but that one is looked at. */
@@ -462,14 +554,15 @@ class World {
     const { key } = asked
     const tags = this.#tagsOf(key)
     // All entries of a call have the same tags.
-    const other = tags.length > 0 ? key : this.#pick(this.#plan.keys)
+    const other = tags.length > 0 ? key : this.#beside(key)
+    const { space, name } = this.#at(process, key)
     const askedOther = this.#history.ask(process.witness, other, 'getOrSetMany', true)
-    const { values, failed } = await process.cache.getOrSetMany(
-      [key, other],
+    const { values, failed } = await space.getOrSetMany(
+      [name, this.#at(process, other).name],
       async ({ keys, signal, fail }) => {
         const pairs = keys.map(async (wanted): Promise<[Key, Value][]> => {
           try {
-            return [[wanted, await this.#load(process, signal, wanted === key ? asked : askedOther)]]
+            return [[wanted, await this.#load(process, signal, wanted === name ? asked : askedOther)]]
           } catch (error) {
             fail(wanted, error)
             return []
@@ -481,8 +574,8 @@ class World {
       },
       { tags },
     )
-    if (failed.has(key)) throw failed.get(key)
-    return values.get(key)
+    if (failed.has(name)) throw failed.get(name)
+    return values.get(name)
   }
 
   async #load(process: Process, signal: AbortSignal, asked: Asked): Promise<Value> {
@@ -491,7 +584,7 @@ class World {
     const n = this.#history.truthOf(key)
     const beganAt = this.#universe.now
     this.#note(witness.name, 'loads', JSON.stringify(key), n)
-    const end = this.#guarded(() => this.#history.loading(witness, key, asked.at)) ?? (() => {})
+    const end = this.#guarded(() => this.#history.loading(asked)) ?? (() => {})
     // What outlasts its limit is given up.
     signal.addEventListener('abort', () => {
       end()
@@ -511,7 +604,8 @@ class World {
   /** A mutation that depends on what is there. */
   #decide(process: Process, key: Key): void {
     if ((this.#setting.get(key) ?? 0) > this.#universe.now) return
-    const { cache, witness } = process
+    const { witness } = process
+    const { space, name } = this.#at(process, key)
     const history = this.#history
     const how = this.#pick(['add', 'touch', 'move', 'increment'])
     this.#note(witness.name, how, JSON.stringify(key))
@@ -533,11 +627,11 @@ class World {
     }
     if (how === 'add') {
       const n = history.truthOf(key)
-      const call = cache.add(key, history.make(n), { tags: this.#tagsOf(key) })
+      const call = space.add(name, history.make(n), { tags: this.#tagsOf(key) })
       this.#settle(process, [history.calledAside(witness, key, n)], call, done)
     } else if (how === 'touch') {
       history.touched(key, Number.POSITIVE_INFINITY)
-      this.#settle(process, [history.calledAside(witness, key)], cache.touch(key), done)
+      this.#settle(process, [history.calledAside(witness, key)], space.touch(name), done)
     } else {
       const there = history.calledAside(witness, key)
       const back = history.calledAside(witness, key)
@@ -545,10 +639,10 @@ class World {
         if (error.code !== 'CACHE_NOT_FOUND') throw error
         return false
       }
-      const away = cache.incrVersion(key).catch(ignoreAbsent)
+      const away = space.incrVersion(name).catch(ignoreAbsent)
       this.#settle(process, [there], away)
       const home = away.then((version) =>
-        version === false ? false : cache.decrVersion(key, 1, { version: 2 }).catch(ignoreAbsent),
+        version === false ? false : space.decrVersion(name, 1, { version: 2 }).catch(ignoreAbsent),
       )
       this.#settle(process, [back], home, done)
     }
@@ -581,9 +675,14 @@ class World {
       this.#settle(process, [mutation], cache.deleteTags(this.#tagsOf(key)))
       return
     }
+    const { space, name } = this.#at(process, key)
     const mutation = this.#history.called(witness, key)
     if (this.#chance(0.5)) {
-      this.#settle(process, [mutation], cache.delete(key), (isTaken) => {
+      if (this.#plan.deletesMany && this.#chance(0.5)) {
+        this.#deleteMany(process, mutation)
+        return
+      }
+      this.#settle(process, [mutation], space.delete(name), (isTaken) => {
         if (isTaken) witness.removedAt.set(key, this.#universe.now)
       })
       return
@@ -592,13 +691,30 @@ class World {
     this.#settle(
       process,
       [mutation],
-      cache.set(key, this.#history.make(mutation.n), { tags: this.#tagsOf(key) }),
+      space.set(name, this.#history.make(mutation.n), { tags: this.#tagsOf(key) }),
       (isTaken) => {
         // What was given up may come yet, and has to, before anything else is written.
         if (isTaken) this.#setting.delete(key)
         else this.#setLater(key)
       },
     )
+  }
+
+  /** Deletes, together with the key of a mutation that was called, the one beside it. */
+  #deleteMany(process: Process, first: Mutation): void {
+    const other = this.#beside(first.key)
+    const isAlone = other === first.key || (this.#setting.get(other) ?? 0) > this.#universe.now
+    const mutations = isAlone ? [first] : [first, this.#history.called(process.witness, other)]
+    const { space } = this.#at(process, first.key)
+    const nameOf = (key: Key) => this.#at(process, key).name
+    const call = space.deleteMany(mutations.map(({ key }) => nameOf(key)))
+    for (const mutation of mutations) {
+      const one = call.then(({ failed }) => {
+        if (failed.includes(nameOf(mutation.key)))
+          throw Object.assign(new Error('one of many failed'), { code: 'CACHE_TIER_FAILED' })
+      })
+      this.#settle(process, [mutation], one)
+    }
   }
 
   #tagsOf(key: Key): string[] {
@@ -611,9 +727,57 @@ class World {
 
   #clear(process: Process): void {
     if ([...this.#setting.values()].some((until) => until > this.#universe.now)) return
-    const mutations = NAMES.map((key) => this.#history.called(process.witness, key))
+    const space = this.#plan.hasSpaces ? this.#pick(SPACES) : ''
+    const cleared = NAMES.filter((key) => space === '' || this.#placeOf.get(key)?.space === space)
+    const mutations = cleared.map((key) => this.#history.called(process.witness, key))
     process.witness.allOvertakenAt = this.#universe.now
-    this.#settle(process, mutations, process.cache.clear())
+    this.#settle(process, mutations, (process.spaces.get(space) ?? process.cache).clear())
+  }
+
+  /** Takes a lock, works for a while, and gives it back. */
+  #lockNowAndThen(place: number): void {
+    const universe = this.#universe
+    const next = (): void => {
+      if (this.#isQuiet) return
+      const process = this.#processes[place] as Process
+      if (process.life.stoppedUntil <= universe.now) this.#lock(process)
+      universe.at(universe.now + this.#exponential(LOCK_EVERY_MS), next)
+    }
+    universe.at(universe.now + this.#exponential(LOCK_EVERY_MS), next)
+  }
+
+  #lock(process: Process): void {
+    const { cache, life, witness } = process
+    const universe = this.#universe
+    const options = {
+      ttl: this.#pick([400, 2_000]),
+      wait: this.#pick([0, 1_000]),
+      renew: this.#chance(0.7),
+    }
+    process.waiting++
+    const failed = (error: { code?: unknown }): void => {
+      if (error.code !== 'CACHE_TIER_FAILED')
+        this.#broken ??= new Broken(`C2: a lock in ${witness.name} rejected with ${error}`)
+    }
+    const work = (lock: Lock): void => {
+      this.#guarded(() => this.#locks.obtained(lock, life))
+      this.#note(witness.name, 'holds', lock.name, lock.fence)
+      const write = (): void => void this.#guarded(() => this.#locks.write(lock))
+      // It may believe for too long that it is the only one; and what it writes takes its time.
+      for (let left = 3; left > 0; left--)
+        life.after(this.#exponential(400), () => universe.at(universe.now + this.#exponential(50), write))
+      life.after(this.#exponential(800), () => void lock.release().catch(failed))
+    }
+    cache.lock(this.#pick(['l', 'm']), options).then(
+      (lock) => {
+        process.waiting--
+        if (lock !== undefined) work(lock)
+      },
+      (error) => {
+        process.waiting--
+        failed(error)
+      },
+    )
   }
 
   #settle(
@@ -675,8 +839,10 @@ class World {
     this.#note(by.name, 'has logged', op, keys, `${stamp.partition}/${stamp.epoch}/${stamp.sequence}`)
     if (message.op === 'clear') {
       for (const witness of this.#everyone) witness.clearedAt = this.#universe.now
-      for (const [key, partition] of this.#partitionOfKey)
-        if (partition === message.stamp.partition) this.#history.done(by, key)
+      const [prefix = ''] = message.keys
+      for (const [stored, key] of this.#keyOfStored)
+        if (stored.startsWith(prefix) && this.#partitionOfKey.get(key) === stamp.partition)
+          this.#history.done(by, key)
       return
     }
     const isOfTags = message.op === 'delete-tags'
@@ -691,6 +857,11 @@ class World {
     const at = name.indexOf(':e:')
     if (at < 0) return
     const stored = Buffer.from(name.slice(at + 3), 'latin1').toString()
+    if (stored.startsWith('%lock:')) {
+      const epoch = Buffer.from(bytes.slice(1, 9), 'latin1').readDoubleLE()
+      this.#locks.stored(bytes.slice(STAMP_BYTES), epoch)
+      return
+    }
     const key = this.#keyOfStored.get(stored)
     if (key === undefined || bytes.length <= STAMP_BYTES) return
     const { value } = decodeEnvelope(codec, stored, Buffer.from(bytes.slice(STAMP_BYTES), 'latin1'))
@@ -753,6 +924,7 @@ class World {
         return
       case 'flush':
         server.flush()
+        this.#locks.forgotten()
         if (this.#chance(0.5)) server.forgetScripts()
         return
       case 'forge': {
@@ -780,6 +952,16 @@ class World {
       case 'evict': {
         const victims = [...server.keys()].filter((key) => !key.includes(':e:') || this.#chance(0.5))
         if (victims.length > 0) server.evict(this.#pick(victims))
+        this.#locks.forgotten()
+        return
+      }
+      case 'flicker': {
+        const ms = 300 + 1_000 * this.#random()
+        process.client.isFlickering = line.isFlickering = true
+        this.#rush(this.#processes, ms, 10)
+        universe.at(universe.now + ms, () => {
+          process.client.isFlickering = line.isFlickering = false
+        })
         return
       }
       case 'failover':
@@ -797,11 +979,11 @@ class World {
   }
 
   /** Some write to keys of one partition, and all read them. */
-  #rush(by: readonly Process[], ms: number): void {
+  #rush(by: readonly Process[], ms: number, most = 4): void {
     const universe = this.#universe
     const partition = this.#partitionOfKey.get(this.#pick(this.#plan.keys))
     const keys = this.#plan.keys.filter((key) => this.#partitionOfKey.get(key) === partition)
-    for (let left = 1 + Math.floor(4 * this.#random()); left > 0; left--) {
+    for (let left = 1 + Math.floor(most * this.#random()); left > 0; left--) {
       const at = universe.now + ms * this.#random()
       universe.at(at, () => this.#act(this.#pick(by), this.#pick(keys), 1))
       for (const process of this.#processes)
@@ -824,6 +1006,7 @@ class World {
     if (unaware !== undefined) {
       const from = universe.now - lostMs
       server.rollBack(lostMs)
+      this.#locks.returned()
       const place = network.servers.indexOf(server)
       const isThere = (key: Key, isOfTag: boolean) => {
         const partition = isOfTag ? this.#plan.partitions : (this.#partitionOfKey.get(key) ?? 0)
@@ -832,7 +1015,9 @@ class World {
       this.#history.lost(from, isThere, this.#everyone)
     }
     server.forgetScripts()
-    server.clockOffsetMs = (this.#random() - 0.5) * 2_000
+    const offsetMs = (this.#random() - 0.5) * 2_000
+    if (offsetMs < server.clockOffsetMs) this.#locks.setBack()
+    server.clockOffsetMs = offsetMs
     universe.at(universe.now + this.#random() ** 4 * 3_000, () => {
       server.isUp = true
       // Before anyone asks where it stands who has seen more, what was lost may be passed by.

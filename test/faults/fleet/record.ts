@@ -47,6 +47,7 @@ const lifetimes = {
   loadTimeoutMs: Number.POSITIVE_INFINITY,
   failureThrottleMs: 0,
   softLoadTimeoutMs: Number.POSITIVE_INFINITY,
+  loadLeaseMs: 0,
 }
 
 /**
@@ -89,7 +90,7 @@ export function checkRecord(
       case 'load': {
         const question = asked.get(name)
         if (question === undefined) throw new Broken(`C9: a load in ${by.name} that nobody asked for`)
-        const end = history.loading(by, question.key, question.at)
+        const end = history.loading(question)
         loading.set(String(line.value), {
           n: history.truthOf(question.key),
           asked: question,
