@@ -127,8 +127,8 @@ export const mutants = [
   {
     name: 'reads do not wait for a pending mutation',
     file: marks,
-    from: 'return mark !== undefined && mark.pending > 0 ? (mark.tail ?? []) : []',
-    to: 'return mark !== undefined && mark.pending > 1e9 ? (mark.tail ?? []) : []',
+    from: 'mark.pending > 0 && mark.tail !== undefined',
+    to: 'mark.pending > 1e9 && mark.tail !== undefined',
   },
   {
     name: 'reads do not wait for a pending clear',

@@ -116,10 +116,40 @@ function isBefore(left: Happening, right: Happening): boolean {
   return left.at === right.at ? left.order < right.order : left.at < right.at
 }
 
+/** How many turns of the event loop are waited for, by whoever waits for one (src/clock.ts). */
+let turns = 0
+const beginTurn = globalThis.setImmediate
+
 /**
- * Resolves when every promise that can settle has: Node comes to what waits for the next tick only then. A turn of the
- * event loop would do as well, at three times the cost of what happens in between.
+ * Has turns of the event loop counted that are waited for: no time passes before they have come. Returns what ends that.
  */
-function settled(): Promise<void> {
+export function countTurns(): () => void {
+  const counted = (run: (...values: unknown[]) => void, ...values: unknown[]): NodeJS.Immediate => {
+    turns++
+    return beginTurn(() => {
+      turns--
+      run(...values)
+    })
+  }
+  globalThis.setImmediate = counted as typeof setImmediate
+  return () => {
+    globalThis.setImmediate = beginTurn
+  }
+}
+
+/** Resolves when every promise that can settle has: Node comes to what waits for the next tick only then. */
+function ticked(): Promise<void> {
   return new Promise((resolve) => process.nextTick(resolve))
+}
+
+/**
+ * Resolves when nothing goes on but by time. A turn of the event loop after everything that happens would do as well,
+ * and costs more; it is taken where somebody waits for one.
+ */
+async function settled(): Promise<void> {
+  await ticked()
+  while (turns > 0) {
+    await new Promise<void>((resolve) => void beginTurn(resolve))
+    await ticked()
+  }
 }

@@ -26,7 +26,7 @@ import { LockHistory } from './lock-history.ts'
 import type { ModelRedis } from './model-redis.ts'
 import { Client, Line, LONGEST_ON_THE_WAY_MS, Network } from './network.ts'
 import { calm, everyMs, NAMES, type Plan, planOf, type Trouble } from './plan.ts'
-import { Life, Universe } from './universe.ts'
+import { countTurns, Life, Universe } from './universe.ts'
 
 const RUN_MS = 60_000
 const SAVE_EVERY_MS = 4_000
@@ -95,12 +95,14 @@ export async function simulate(
   const { stackTraceLimit } = Error
   // Thousands of calls fail in a run, as they are to; where they do is of interest to who follows one run alone.
   if (tell === undefined) Error.stackTraceLimit = 0
+  const uncount = countTurns()
   try {
     return await new World(seed, tell, edition).run()
   } catch (error) {
     const what = error instanceof Broken ? error.message : `${(error as Error).stack ?? error}`
     throw new Error(`SEED=${seed} ${what}`)
   } finally {
+    uncount()
     Error.stackTraceLimit = stackTraceLimit
   }
 }
