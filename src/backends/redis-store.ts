@@ -97,7 +97,7 @@ export interface Looked {
 /** Keys of one partition that one call asks for, and their places among all that are asked for. */
 interface Part<T = string> {
   readonly partition: number
-  readonly members: T[]
+  readonly members: readonly T[]
   readonly places: number[]
 }
 
@@ -311,11 +311,13 @@ export class RedisStore {
   async #answer(asked: readonly Asked[]): Promise<void> {
     this.#looking++
     try {
-      const answers = await this.#lookAll(asked.flatMap(({ keys }) => keys))
+      const [only] = asked
+      const keys = asked.length === 1 && only !== undefined ? only.keys : asked.flatMap((one) => one.keys)
+      const answers = await this.#lookAll(keys)
       let from = 0
-      for (const { keys, resolve } of asked) {
-        resolve(answers.slice(from, from + keys.length))
-        from += keys.length
+      for (const one of asked) {
+        one.resolve(answers.slice(from, from + one.keys.length))
+        from += one.keys.length
       }
     } catch (error) {
       const isOfOne = error instanceof Error && error.message.startsWith('WRONGTYPE')
@@ -331,6 +333,11 @@ export class RedisStore {
 
   async #lookAll(keys: readonly string[]): Promise<Looked[]> {
     const answers: Looked[] = []
+    const [only] = keys
+    if (keys.length === 1 && only !== undefined) {
+      const [found] = await this.#lookIn([{ partition: this.partitionOf(only), members: keys, places: [0] }])
+      return found === undefined ? [] : [{ entry: found.entries[0], asOf: found.asOf }]
+    }
     const parts = this.byPartition(keys, (key) => key)
     const calls: Part[][] = []
     let room = 0
@@ -355,7 +362,7 @@ export class RedisStore {
 
   /** Deals what has a key into calls: one partition each, and not too many keys. */
   byPartition<T>(all: readonly T[], keyOf: (one: T) => string): Part<T>[] {
-    const open = new Map<number, Part<T>>()
+    const open = new Map<number, { partition: number; members: T[]; places: number[] }>()
     const calls: Part<T>[] = []
     for (const [place, one] of all.entries()) {
       const partition = this.partitionOf(keyOf(one))

@@ -5,26 +5,25 @@
 // over already, it goes on to the next; where nothing waits it stays away until something does.
 
 import type { Clock, Timer } from '../clock.ts'
+import { Chain, type Link } from './chain.ts'
 
 /** Something that is waited for. */
-export interface Wait {
+interface Wait {
   readonly until: number
-  /** The deadline is over. Called at most once, and not after `end`. */
+  /** The deadline is over. */
   readonly late: () => void
-  /** Its own; `undefined` where one is shared. */
-  readonly timer: Timer | undefined
-  // Beside it in the order of their ends; one that is over points to none, see key-table.ts.
-  before: Wait | undefined
-  after: Wait | undefined
 }
+
+/** A place among what is waited for, or a timer of its own. */
+export type Waiting = Link<Wait> | Timer
 
 /** What is waited for, each for the same time. */
 export class Deadlines {
   readonly #clock: Clock
   readonly #ms: number
   readonly #isShared: boolean
-  #first: Wait | undefined
-  #last: Wait | undefined
+  /** In the order of their ends. */
+  readonly #waits = new Chain<Wait>()
   #isRunning = false
 
   /**
@@ -37,29 +36,22 @@ export class Deadlines {
     this.#isShared = isShared
   }
 
-  /** Waits from now on. `end` must follow. */
-  begin(late: () => void): Wait {
-    const until = this.#clock.now() + this.#ms
-    const timer = this.#isShared ? undefined : this.#clock.setTimer(late, this.#ms)
-    const wait: Wait = { until, late, timer, before: undefined, after: undefined }
-    if (timer !== undefined) return wait
-    wait.before = this.#last
-    if (this.#last === undefined) this.#first = wait
-    else this.#last.after = wait
-    this.#last = wait
+  /**
+   * Waits from now on. `end` must follow.
+   *
+   * @param late - Called at most once, and not after `end`.
+   */
+  begin(late: () => void): Waiting {
+    if (!this.#isShared) return this.#clock.setTimer(late, this.#ms)
+    const waiting = this.#waits.add({ until: this.#clock.now() + this.#ms, late })
     if (!this.#isRunning) this.#run(this.#ms)
-    return wait
+    return waiting
   }
 
   /** It is not waited for any more; a second time this does nothing. */
-  end(wait: Wait): void {
-    wait.timer?.cancel()
-    const { after, before } = wait
-    if (before !== undefined) before.after = after
-    else if (this.#first === wait) this.#first = after
-    if (after !== undefined) after.before = before
-    else if (this.#last === wait) this.#last = before
-    wait.before = wait.after = undefined
+  end(waiting: Waiting): void {
+    if ('cancel' in waiting) waiting.cancel()
+    else this.#waits.remove(waiting)
   }
 
   #run(ms: number): void {
@@ -70,13 +62,14 @@ export class Deadlines {
   #look(): void {
     this.#isRunning = false
     const now = this.#clock.now()
-    for (let wait = this.#first; wait !== undefined; wait = this.#first) {
-      if (wait.until > now) {
-        this.#run(wait.until - now)
+    for (let link = this.#waits.first; link !== undefined; link = this.#waits.first) {
+      const { late, until } = link.value
+      if (until > now) {
+        this.#run(until - now)
         return
       }
-      this.end(wait)
-      wait.late()
+      this.#waits.remove(link)
+      late()
     }
   }
 }

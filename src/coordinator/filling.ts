@@ -13,6 +13,7 @@ import type { ResolvedCall, Skip } from '../options.ts'
 import type { Random } from '../random.ts'
 import { isAtOrAfter, type Stamp } from '../stamp.ts'
 import type { Batch } from './batch.ts'
+import { Chain } from './chain.ts'
 import { type Copies, type HeldValue, marked, type Note } from './copies.ts'
 import { encodeEntry } from './envelope.ts'
 import type { Failures } from './failures.ts'
@@ -139,7 +140,7 @@ export class Filling {
   readonly #slots: LoadSlots
   readonly #turns: LoadTurns
   readonly #defaults: ResolvedCall
-  readonly #running = new Set<(error: unknown) => void>()
+  readonly #running = new Chain<(error: unknown) => void>()
   readonly #heard: (stored: string) => Stamp | undefined
   readonly #met: (stored: string, stamp: Stamp, isFlight: boolean) => boolean
   readonly #forget: (stored: string, beganAt: number) => void
@@ -382,7 +383,7 @@ export class Filling {
   /** Ends the loads under way, for those who wait with an error. */
   abandon(): void {
     const error = new CacheError('CACHE_CLOSED', 'the cache was closed while this load was under way')
-    for (const end of [...this.#running]) end(error)
+    for (const end of this.#running.values()) end(error)
   }
 
   /** A stale value was given out, as the options allowed. */

@@ -53,33 +53,27 @@ export class Guard {
    * @throws CacheError `CACHE_TIER_FAILED` when it fails, does not answer in time, or is not called
    *   because the breaker is open.
    */
-  async demand<T>(operation: string, call: () => Promise<T>): Promise<T> {
+  demand<T>(operation: string, call: () => Promise<T>): Promise<T> {
     if (!this.#breaker.admits()) {
-      throw new CacheError(
+      const error = new CacheError(
         'CACHE_TIER_FAILED',
         `${this.name}: ${operation} was not tried, since the calls before it failed; one call is let through every now and then`,
         { tier: this.name },
       )
+      return Promise.reject(error)
     }
-    try {
-      const result = await this.within(operation, call)
-      this.#breaker.succeeded()
-      return result
-    } catch (cause) {
-      // A tier that refuses an input works: an entry over its size limit must not close the way for others.
-      if (cause instanceof TypeError || cause instanceof RangeError) this.#breaker.succeeded()
-      else this.#breaker.failed()
-      this.#failures++
-      const error = this.#asCacheError(operation, cause)
-      if (this.#events.hears('tier.failed'))
-        this.#events.tell('tier.failed', { tier: this.name, operation, error })
-      throw error
-    }
+    return this.within(operation, call).then(this.#succeeded, (cause: unknown) => {
+      throw this.#failed(operation, cause)
+    })
   }
 
   /** Calls the part for a read: whatever goes wrong is `undefined`, and an event. */
   attempt<T>(operation: string, call: () => Promise<T>): Promise<T | undefined> {
-    return this.demand(operation, call).catch(() => undefined)
+    if (!this.#breaker.admits()) return Promise.resolve(undefined)
+    return this.within(operation, call).then(this.#succeeded, (cause: unknown) => {
+      this.#failed(operation, cause)
+      return undefined
+    })
   }
 
   /**
@@ -108,6 +102,22 @@ export class Guard {
         },
       )
     })
+  }
+
+  readonly #succeeded = <T>(result: T): T => {
+    this.#breaker.succeeded()
+    return result
+  }
+
+  #failed(operation: string, cause: unknown): CacheError {
+    // A tier that refuses an input works: an entry over its size limit must not close the way for others.
+    if (cause instanceof TypeError || cause instanceof RangeError) this.#breaker.succeeded()
+    else this.#breaker.failed()
+    this.#failures++
+    const error = this.#asCacheError(operation, cause)
+    if (this.#events.hears('tier.failed'))
+      this.#events.tell('tier.failed', { tier: this.name, operation, error })
+    return error
   }
 
   #lateness(operation: string): CacheError {

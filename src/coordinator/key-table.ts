@@ -15,11 +15,13 @@ interface Node<V> {
   next: Node<V> | undefined
 }
 
-const FEWEST_BUCKETS = 16
+const FIRST_BUCKETS = 16
+/** From more than this on, a table that is nearly empty gives half of them back. */
+const KEPT_BUCKETS = 1_024
 
 /** Values by key, for keys that do not stay. */
 export class KeyTable<V> {
-  #buckets: (Node<V> | undefined)[] = emptyBuckets(FEWEST_BUCKETS)
+  #buckets: (Node<V> | undefined)[] = emptyBuckets(FIRST_BUCKETS)
   #size = 0
 
   get size(): number {
@@ -62,8 +64,8 @@ export class KeyTable<V> {
     else before.next = node.next
     node.next = undefined
     this.#size--
-    const half = this.#buckets.length / 2
-    if (this.#size < half / 4 && half >= FEWEST_BUCKETS) this.#resize(half)
+    const count = this.#buckets.length
+    if (count > KEPT_BUCKETS && this.#size < count / 8) this.#resize(count / 2)
   }
 
   /** Those that are there now, in no order. */

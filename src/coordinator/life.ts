@@ -3,12 +3,13 @@
 
 import type { Clock } from '../clock.ts'
 import { CacheError } from '../errors.ts'
+import { Chain } from './chain.ts'
 import { within } from './waiting.ts'
 
 /** The life of one cache. */
 export class Life {
   readonly #waitUntil: ((work: Promise<unknown>) => void) | undefined
-  readonly #work = new Set<Promise<unknown>>()
+  readonly #work = new Chain<Promise<unknown>>()
   readonly #behind = new Set<Promise<unknown>>()
   /** Set once, by `close`. A field, as each hit looks at it. */
   isClosed = false
@@ -27,11 +28,11 @@ export class Life {
   /** Does work that `close` waits for, however long it takes. */
   async working<T>(work: () => Promise<T>): Promise<T> {
     const running = work()
-    this.#work.add(running)
+    const place = this.#work.add(running)
     try {
       return await running
     } finally {
-      this.#work.delete(running)
+      this.#work.remove(place)
     }
   }
 
@@ -53,7 +54,7 @@ export class Life {
 
   /** Resolves when nothing is under way any more, or what goes on behind answers has had `mostMs` for it. */
   async settled(mostMs: number, clock: Clock): Promise<void> {
-    await Promise.allSettled([...this.#work])
+    await Promise.allSettled(this.#work.values())
     // A loader that never settles must not keep the process from ending.
     await within(Promise.allSettled([...this.#behind]), mostMs, clock)
   }

@@ -6,6 +6,7 @@ import { type Duration, describe } from '../duration.ts'
 import { CacheError } from '../errors.ts'
 import type { Key } from '../key.ts'
 import { checkTags, ttlMsOf } from '../options.ts'
+import type { Chain } from './chain.ts'
 import type { LoadSlots } from './load-slots.ts'
 
 const LONGEST_VALIDATOR_BYTES = 4_096
@@ -94,7 +95,7 @@ export interface LoadRequest {
   readonly limitMs: number
   readonly previous: Previous | undefined
   /** Gets, while the load is under way, the function that ends it with an error. */
-  readonly running: Set<(error: unknown) => void>
+  readonly running: Chain<(error: unknown) => void>
 }
 
 /**
@@ -105,13 +106,21 @@ export interface LoadRequest {
  */
 export function runLoader(request: LoadRequest, slots: LoadSlots, clock: Clock): Promise<Loaded> {
   const { key, limitMs, running } = request
-  const abort = new AbortController()
+  // Made when it is asked for: to make one costs as much as all else here, and many loaders have no use for it.
+  let abort: AbortController | undefined
+  let end: { readonly reason: unknown } | undefined
+  const signal = (): AbortSignal => {
+    abort ??= new AbortController()
+    if (end !== undefined) abort.abort(end.reason)
+    return abort.signal
+  }
   return new Promise<Loaded>((resolve, reject) => {
     let giveBack = (): void => {}
     const giveUp = (error: unknown): void => {
       // First, so that the waiting ends with this error and not with the loader's own answer to the signal.
       settle(() => reject(error))
-      abort.abort(error)
+      end = { reason: error }
+      abort?.abort(error)
     }
     const timer =
       limitMs === Number.POSITIVE_INFINITY
@@ -122,13 +131,13 @@ export function runLoader(request: LoadRequest, slots: LoadSlots, clock: Clock):
       if (isSettled) return
       isSettled = true
       timer?.cancel()
-      running.delete(giveUp)
+      running.remove(place)
       giveBack()
       how()
     }
-    running.add(giveUp)
+    const place = running.add(giveUp)
     const start = (): void => {
-      call(request, abort.signal).then(
+      call(request, signal).then(
         (loaded) => settle(() => resolve(loaded)),
         (error) => settle(() => reject(error)),
       )
@@ -156,7 +165,7 @@ function checkValidator(value: unknown, name: string): string | undefined {
 }
 
 /** Rejects where the loader throws, too. */
-async function call({ load, key, previous }: LoadRequest, signal: AbortSignal): Promise<Loaded> {
+async function call({ load, key, previous }: LoadRequest, signal: () => AbortSignal): Promise<Loaded> {
   let ttlMs: number | undefined
   let tags: readonly string[] | undefined
   let validators: Validators | undefined
@@ -165,7 +174,9 @@ async function call({ load, key, previous }: LoadRequest, signal: AbortSignal): 
   let failure: { readonly error: unknown } | undefined
   const context: LoaderContext = {
     key,
-    signal,
+    get signal() {
+      return signal()
+    },
     stale: previous?.value,
     etag: previous?.validators?.etag,
     lastModified: previous?.validators?.lastModified,

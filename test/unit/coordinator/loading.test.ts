@@ -26,6 +26,24 @@ function counting(): { count: () => Promise<never>; loads: () => number } {
 describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement) => {
   const keeps = arrangement.hasTier || !arrangement.name.startsWith('no L1')
 
+  test('a signal that is asked for after the limit was over all the same', async () => {
+    const { cache, clock } = await opened(arrangement, { loadTimeout: '1s' })
+    const { promise, resolve } = deferred<string>()
+    let given: LoaderContext | undefined
+    const loaded = expect(
+      cache.getOrSet('a', (context) => {
+        given = context
+        return promise
+      }),
+    ).rejects.toMatchObject({ code: 'CACHE_LOAD_TIMEOUT' })
+    await pass(clock, 1_000)
+    await loaded
+    expect(given?.signal.aborted).toBe(true)
+    expect(given?.signal.reason).toMatchObject({ code: 'CACHE_LOAD_TIMEOUT' })
+    expect(given?.signal).toBe(given?.signal)
+    resolve('late')
+  })
+
   test('rule 3.1.8: after a failure the source is left alone for failureThrottle, as long as a stale value serves', async () => {
     const { cache, clock } = await opened(arrangement)
     const options = { ttl: '1s', staleIfError: '1h', failureThrottle: '10s' } as const
