@@ -57,7 +57,7 @@ export class RedisServer {
     haveReplicas = false,
   ): Promise<RedisServer[]> {
     const servers: RedisServer[] = []
-    const ports: { port: number; gossip: number }[] = []
+    const ports: Place[] = []
     const count = haveReplicas ? 6 : 3
     for (let at = 0; at < count; at++) {
       const gossip = await freePort()
@@ -74,24 +74,11 @@ export class RedisServer {
       ports.push({ port: server.port, gossip })
       servers.push(server)
     }
-    const [first] = ports as [{ port: number; gossip: number }]
-    for (const [at, { port }] of ports.slice(0, 3).entries()) {
-      const slots = [Math.floor((16_384 / 3) * at), Math.floor((16_384 / 3) * (at + 1)) - 1]
-      await askRedis(port, `CLUSTER ADDSLOTSRANGE ${slots.join(' ')}`)
-      await askRedis(port, `CLUSTER SET-CONFIG-EPOCH ${at + 1}`)
-    }
-    for (const { port } of ports.slice(1))
-      await askRedis(port, `CLUSTER MEET 127.0.0.1 ${first.port} ${first.gossip}`)
-    for (const { port } of ports) {
-      await until('the cluster forms', async () => {
-        const info = await askRedis(port, 'CLUSTER INFO')
-        return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${count}`)
-      })
-    }
-    for (const [at, { port }] of ports.entries()) {
-      if (at < 3) continue
-      const id = /[0-9a-f]{40}/.exec(await askRedis(ports[at - 3]?.port ?? 0, 'CLUSTER MYID'))?.[0]
-      await until('a replica follows', () => askRedis(port, `CLUSTER REPLICATE ${id}`).then(() => true))
+    try {
+      await form(ports)
+    } catch (error) {
+      for (const server of servers) await server.kill()
+      throw error
     }
     return servers
   }
@@ -123,6 +110,35 @@ export class RedisServer {
   /** Sends one inline command. */
   ask(command: string): Promise<string> {
     return askRedis(this.port, command)
+  }
+}
+
+/** Where a server of a cluster is, for clients and for the other servers. */
+interface Place {
+  readonly port: number
+  readonly gossip: number
+}
+
+/** Has servers share the slots among the first three, and the others follow those. */
+async function form(ports: readonly Place[]): Promise<void> {
+  const [first] = ports as [Place]
+  for (const [at, { port }] of ports.slice(0, 3).entries()) {
+    const slots = [Math.floor((16_384 / 3) * at), Math.floor((16_384 / 3) * (at + 1)) - 1]
+    await askRedis(port, `CLUSTER ADDSLOTSRANGE ${slots.join(' ')}`)
+    await askRedis(port, `CLUSTER SET-CONFIG-EPOCH ${at + 1}`)
+  }
+  for (const { port } of ports.slice(1))
+    await askRedis(port, `CLUSTER MEET 127.0.0.1 ${first.port} ${first.gossip}`)
+  for (const { port } of ports) {
+    await until('the cluster forms', async () => {
+      const info = await askRedis(port, 'CLUSTER INFO')
+      return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${ports.length}`)
+    })
+  }
+  for (const [at, { port }] of ports.entries()) {
+    if (at < 3) continue
+    const id = /[0-9a-f]{40}/.exec(await askRedis(ports[at - 3]?.port ?? 0, 'CLUSTER MYID'))?.[0]
+    await until('a replica follows', () => askRedis(port, `CLUSTER REPLICATE ${id}`).then(() => true))
   }
 }
 
