@@ -815,6 +815,8 @@ class World {
       (error) => {
         process.waiting--
         then(false)
+        // A clear that was not taken is said again by a read of any key, whatever was done to that one since.
+        if (mutations.length > 1) process.witness.hasTagDoubts = true
         for (const mutation of mutations) this.#guarded(() => this.#history.rejected(mutation, error))
       },
     )
