@@ -50,8 +50,8 @@ export const rules = [
     trap: 7,
     name: 'trap 7: readings of one key are one',
     file: 'coordinator/reads.ts',
-    from: 'return skip === undefined ? this.#ongoing.reads.run(subject.stored, read) : read()',
-    to: 'return read()',
+    from: 'return this.#ongoing.reads.run(subject.stored, () => this.#filling.readOne(subject))',
+    to: 'return this.#filling.readOne(subject)',
   },
   {
     trap: 8,
@@ -78,8 +78,8 @@ export const rules = [
     trap: 11,
     name: 'trap 11: only undefined is a miss',
     file: 'coordinator/filling.ts',
-    from: 'if (found === undefined) {\n            if',
-    to: 'if (!found?.value) {\n            if',
+    from: 'if (found === undefined) {\n        if',
+    to: 'if (!found?.value) {\n        if',
   },
   {
     trap: 12,
