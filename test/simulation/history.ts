@@ -433,6 +433,10 @@ export class History {
     const { at, by, key, isStaleAllowed } = asked
     const { failureThrottleMs, ttlMs, staleWhileRevalidateMs, staleIfErrorMs } = this.#lifetimes
     const longestMs = Math.min(this.#lifetimes.loadTimeoutMs, this.#lifetimes.softLoadTimeoutMs)
+    // Who has waited for another process's load for too long fails those who joined, too; with jitter it may have begun
+    // to while the value was within its ttl.
+    if (this.#lifetimes.loadLeaseMs > 0 && this.#now() - at >= longestMs - 1)
+      by.failedAt.set(key, this.#now())
     const since = Math.max(this.#written.get(value.id) ?? at, this.#touchedUntil.get(key) ?? 0)
     const staleMs = at - since - ttlMs - GRAIN_MS
     if (staleMs <= 0) return
@@ -442,9 +446,6 @@ export class History {
     if (staleMs <= staleWhileRevalidateMs) return
     // It says that it is stale, and is handed out for as long as anybody might use it.
     if (asked.how === 'getEntry' && staleMs <= staleIfErrorMs) return
-    // Who has waited for another process's load for too long fails those who joined, too.
-    if (this.#lifetimes.loadLeaseMs > 0 && this.#now() - at >= longestMs - 1)
-      by.failedAt.set(key, this.#now())
     const searchedMs = this.#now() - (by.refreshedAt.get(key) ?? this.#now())
     const isGivenUp = searchedMs >= longestMs - 1 && searchedMs < longestMs + GIVEN_UP_MS
     const hasFailed =

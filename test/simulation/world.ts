@@ -393,6 +393,13 @@ class World {
       for (const [key, place] of this.#placeOf)
         if (place.name === name) witness.failedAt.set(key, universe.now)
     })
+    // A load whose value is not kept leaves the key to those who ask next: a search that has not begun to load, and may
+    // have looked before, is not joined.
+    cache.on('load.finished', ({ key: name, stored }) => {
+      if (stored) return
+      for (const [key, place] of this.#placeOf)
+        if (place.name === name) witness.overtakenAt.set(key, universe.now)
+    })
     line.onHeard = (bytes) => {
       // A clear of another process, or a deletion of tags.
       if (bytes[0] === 1 && (bytes[1] === 3 || bytes[1] === 6)) overtakenAll()
