@@ -50,6 +50,8 @@ export interface SearchNote {
   readRan(): void
   /** When its loader began, by this process's clock; `undefined` before that, and for what needs none. */
   loadsSince: number | undefined
+  /** When the ttl of what its loader brought ends, which may be before the tiers have it; `Infinity` until it is there. */
+  freshUntil: number
 }
 
 /** What a search brought. */
@@ -263,7 +265,7 @@ export class Filling {
         throw timeoutOf(key, `what another process was loading was waited for ${waitedMs} ms`)
       const asOf = call.skip === 'tiers' ? heard : reading?.asOf
       note.loadsSince = this.#clock.now()
-      const value = await this.#load(search, before, since, asOf, heard, fence, waitedMs)
+      const value = await this.#load(search, note, before, since, asOf, heard, fence, waitedMs)
       return { value, refresh: undefined }
     } finally {
       turn?.end()
@@ -303,6 +305,7 @@ export class Filling {
   /** Runs the loader and keeps what it brings. */
   async #load(
     search: Search,
+    note: SearchNote,
     before: Before | undefined,
     since: Stamp | undefined,
     asOf: Stamp | undefined,
@@ -343,6 +346,7 @@ export class Filling {
     const durationMs = this.#clock.now() - beganAt
     const named = loaded.ttlMs === undefined ? search.lifetime : { ...search.lifetime, ttlMs: loaded.ttlMs }
     const lifetime = shortened(named, call.jitter, () => this.#random.next())
+    note.freshUntil = this.#clock.now() + lifetime.ttlMs
     const beside = noteOf(call.refreshAhead, lifetime.ttlMs, durationMs, loaded.validators)
     const tags = loaded.tags ?? call.tags
     const tagged = tags.length === 0 || since === undefined ? undefined : { tags, since }

@@ -41,9 +41,7 @@ export class Searches {
   /** Finds or loads a value below L1, alone or with those who ask for it already. */
   async find(search: Search): Promise<unknown> {
     const { call, held, subject } = search
-    const joined = passesCopies(call)
-      ? undefined
-      : this.#ongoing.searches.joinable(subject.stored, call.loadTimeoutMs)
+    const joined = passesCopies(call) ? undefined : this.#joinable(subject.stored, call.loadTimeoutMs)
     const flight = joined ?? this.#fly(search)
     try {
       const flown = await this.#arrival(flight, search, joined !== undefined)
@@ -60,6 +58,12 @@ export class Searches {
       if (call.fallback !== undefined) return call.fallback
       throw error
     }
+  }
+
+  /** A search under way whose value is not over before it has arrived, as it may be where the tiers are slow to take it. */
+  #joinable(stored: string, oldestMs: number): Flight<SearchNote> | undefined {
+    const flight = this.#ongoing.searches.joinable(stored, oldestMs)
+    return flight !== undefined && flight.note.freshUntil < this.#clock.now() ? undefined : flight
   }
 
   /** What a flight brings, or the stale value when this caller has waited long enough. */
@@ -160,5 +164,11 @@ function searchNote(): SearchNote {
   const isRead = new Promise<void>((resolve) => {
     readRan = resolve
   })
-  return { stale: undefined, isRead, readRan: () => readRan(), loadsSince: undefined }
+  return {
+    stale: undefined,
+    isRead,
+    readRan: () => readRan(),
+    loadsSince: undefined,
+    freshUntil: Number.POSITIVE_INFINITY,
+  }
 }

@@ -253,8 +253,14 @@ export const mutants = [
   {
     name: 'nobody joins a load',
     file: 'coordinator/searches.ts',
-    from: 'const joined = passesCopies(call)\n      ? undefined\n      : this.#ongoing.searches.joinable(subject.stored, call.loadTimeoutMs)',
+    from: 'const joined = passesCopies(call) ? undefined : this.#joinable(subject.stored, call.loadTimeoutMs)',
     to: 'const joined = undefined',
+  },
+  {
+    name: 'what is over before the tiers have it is joined',
+    file: 'coordinator/searches.ts',
+    from: 'flight !== undefined && flight.note.freshUntil < this.#clock.now()',
+    to: 'flight !== undefined && flight.note.freshUntil < 0',
   },
   {
     name: 'after a mutation that was not taken the tiers are believed',

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Cache } from '../../../src/cache.ts'
 import type { LoaderContext } from '../../../src/coordinator/loading.ts'
 import { createCache } from '../../../src/create-cache.ts'
+import { flakyTier } from '../../../src/testing/chaos.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { Hub, memoryTier } from '../../../src/tiers/memory.ts'
 import { arrangements, deferred, inNamespaces, opened, pass, rest } from '../../support/caches.ts'
@@ -609,4 +610,22 @@ describe('XFetch', () => {
     await rest()
     expect(await cache.getOrSet('fast', () => 2)).toBe(1)
   })
+})
+
+test('what is over before a slow tier has it goes to nobody who asks then', async () => {
+  const clock = new ManualClock(0)
+  const tier = flakyTier(memoryTier({ clock }), {
+    clock,
+    plan: ({ method }) => (method.startsWith('get') ? 'work' : { delayMs: 400 }),
+  })
+  const cache = createCache<number>({ clock, tiers: [tier], ttl: 100 })
+  let loads = 0
+  const read = () => cache.getOrSet('a', () => ++loads)
+  const reads = [read()]
+  await pass(clock, 50)
+  reads.push(read())
+  await pass(clock, 100)
+  reads.push(read())
+  await pass(clock, 1_000)
+  expect(await Promise.all(reads)).toEqual([1, 1, 2])
 })
