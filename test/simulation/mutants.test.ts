@@ -12,3 +12,7 @@ test.each(mutants)('the guard against "$name" is in the code', (mutant) => {
 test('every guard has a name of its own', () => {
   expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length)
 })
+
+test('there are guards enough for a run to be worth something', () => {
+  expect(mutants.length).toBeGreaterThanOrEqual(25)
+})

@@ -118,6 +118,10 @@ export class Client {
   readonly #only: ModelRedis | undefined
   /** About to break. */
   isFlickering = false
+  /** What is asked is lost. */
+  isLosing = false
+  /** No answer arrives before. */
+  answersFrom = 0
   /** What was sent before arrives before, unless it is late. */
   #arrivedAt = 0
   #repliedAt = 0
@@ -142,6 +146,7 @@ export class Client {
     )
     const server = this.#only ?? network.serverOf(words)
     return new Promise((resolve, reject) => {
+      if (this.isLosing) return
       if (network.chance(this.isFlickering ? FLICKER.requestLost : weather.requestLost)) return
       let arrivesAt = Math.max(universe.now + network.latency(), this.#arrivedAt)
       if (this.isFlickering && network.chance(FLICKER.requestLate))
@@ -151,7 +156,7 @@ export class Client {
       universe.at(arrivesAt, () => {
         const answer = (settle: () => void) => {
           if (network.chance(weather.replyLost)) return
-          const at = Math.max(universe.now + network.latency(), this.#repliedAt)
+          const at = Math.max(universe.now + network.latency(), this.#repliedAt, this.answersFrom)
           this.#repliedAt = at
           universe.at(at, settle, this.#life)
         }
@@ -189,6 +194,10 @@ export class Line {
   isHeld = false
   /** About to break. */
   isFlickering = false
+  /** What is sent is lost. */
+  isLosing = false
+  /** When it breaks, no other can be made. */
+  isCut = false
   readonly #network: Network
   readonly #life: Life
   readonly #name: string
@@ -254,7 +263,7 @@ export class Line {
     this.#channels.clear()
     this.#life.after(0, () => this.#emit('close'))
     const again = (): void => {
-      if (!this.#network.servers.every((server) => server.isUp)) {
+      if (this.isCut || !this.#network.servers.every((server) => server.isUp)) {
         this.#life.after(50 + 200 * this.#network.random(), again)
         return
       }
@@ -280,7 +289,7 @@ export class Line {
   carry(server: number, channel: string, bytes: Uint8Array): void {
     const network = this.#network
     const { universe, weather } = network
-    if (!this.#channels.has(channel) || this.isDead) return
+    if (!this.#channels.has(channel) || this.isDead || this.isLosing) return
     if (network.chance(this.isFlickering ? FLICKER.messageLost : weather.messageLost)) return
     const making = this.#making
     const name = Buffer.from(channel.replace(/#.*$/, ''))

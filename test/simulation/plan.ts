@@ -32,7 +32,13 @@ export const everyMs = {
   failover: 25_000,
   'lossy failover': 15_000,
   flicker: 10_000,
+  'slow source': 8_000,
+  'two gaps': 6_000,
+  'parted histories': 8_000,
+  'late answers': 6_000,
 }
+/** Several things that befall a process one after the other, at the worst of times: alone they would hardly ever meet. */
+const scripted: readonly Trouble[] = ['slow source', 'two gaps', 'parted histories', 'late answers']
 /** A fault that strikes now and then. */
 export type Trouble = keyof typeof everyMs
 
@@ -42,6 +48,8 @@ export interface Plan {
   readonly isHealthy: boolean
   readonly weather: Omit<Weather, 'latencyMs'>
   readonly troubles: readonly Trouble[]
+  /** A server may take over that lacks the last moments. */
+  readonly isLossy: boolean
   readonly hasTier: boolean
   readonly hasMachines: boolean
   readonly machineFails: number
@@ -86,7 +94,7 @@ export interface Plan {
 }
 
 /** How many times something was added at the end of what is drawn. */
-export const EDITION = 2
+export const EDITION = 3
 
 /**
  * Draws the shape of a run.
@@ -112,8 +120,12 @@ export function planOf(random: () => number, edition: number = EDITION): Plan {
     messageLate: rate('late messages', 0.05),
     messageSwapped: rate('swapped messages', 0.1),
   }
+  const strikes = (trouble: Trouble): boolean => {
+    const isLossy = trouble === 'lossy failover' || trouble === 'parted histories'
+    return isOn(trouble, isLossy ? 0.25 : 0.5)
+  }
   const troubles = (Object.keys(everyMs) as Trouble[]).filter(
-    (trouble) => trouble !== 'flicker' && isOn(trouble, trouble === 'lossy failover' ? 0.25 : 0.5),
+    (trouble) => trouble !== 'flicker' && !scripted.includes(trouble) && strikes(trouble),
   )
   const hasTier = random() < 0.85
   const hasMachines = hasTier && random() < 0.5
@@ -176,9 +188,7 @@ export function planOf(random: () => number, edition: number = EDITION): Plan {
     if (on) shape.push(name)
     return on
   }
-  return {
-    ...first,
-    ...second,
+  const third = {
     lifetimes: {
       ...second.lifetimes,
       loadLeaseMs: hasTier && isDrawn('load leases') ? pick([1_000, 5_000]) : 0,
@@ -187,6 +197,13 @@ export function planOf(random: () => number, edition: number = EDITION): Plan {
     deletesMany: isDrawn('many'),
     hasSpaces: isDrawn('namespaces'),
     hasLocks: hasTier && isDrawn('locks'),
+  }
+  if (edition > 2) troubles.push(...scripted.filter(strikes))
+  return {
+    ...first,
+    ...second,
+    ...third,
+    isLossy: troubles.includes('lossy failover') || troubles.includes('parted histories'),
     shape: `${shape.join(', ') || 'nothing'}; ${hasTier ? 'a tier' : 'a bus alone'}`,
   }
 }

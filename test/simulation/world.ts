@@ -11,7 +11,7 @@ import { redisBus } from '../../src/bus/redis.ts'
 import type { Cache } from '../../src/cache.ts'
 import { jsonCodec } from '../../src/codecs/json.ts'
 import { decodeEnvelope } from '../../src/coordinator/envelope.ts'
-import type { Lock } from '../../src/coordinator/locks.ts'
+import type { Lock, LockOptions } from '../../src/coordinator/locks.ts'
 import { createCache } from '../../src/create-cache.ts'
 import { keyScope, namespaceScope, partitionTextOf, storedKey } from '../../src/key.ts'
 import { decodeMessage, encodeMessage, type Message } from '../../src/message.ts'
@@ -31,6 +31,9 @@ import { countTurns, Life, Universe } from './universe.ts'
 const RUN_MS = 60_000
 const SAVE_EVERY_MS = 4_000
 const LOCK_EVERY_MS = 3_000
+const LOCKS = ['l', 'm'] as const
+/** How long a load takes that begins while the source is slow. */
+const SLOW_MS = 7_000
 /** The namespaces there are; the first is the cache itself. */
 const SPACES = ['', 'x', 'y'] as const
 const LEASE_MS = 3_000
@@ -130,6 +133,10 @@ class World {
   /** Keys that are being set, and those of which a set that was given up may be on its way. */
   readonly #setting = new Map<Key, number>()
   #lastLogged: Stamp | undefined
+  /** Until then a load that begins takes long. */
+  #slowUntil = 0
+  /** How many keys there were that nobody reads. */
+  #besides = 0
   #counts = 0
   #isQuiet = true
   #faults = 0
@@ -147,7 +154,7 @@ class World {
       random: this.#random,
       weather: { ...calm, latencyMs: plan.latencyMs },
       masters: plan.masters,
-      isLossy: plan.troubles.includes('lossy failover'),
+      isLossy: plan.isLossy,
       observer: {
         onLogged: (bytes) => this.#guarded(() => this.#logged(bytes)),
         onStored: (key, value) => this.#guarded(() => this.#stored(key, value)),
@@ -200,8 +207,7 @@ class World {
       const waiting = cache.health().outbox?.size ?? 0
       if (waiting > 0) throw new Broken(`C2: ${waiting} mutations wait in ${witness.name}, though all works`)
     }
-    if (!plan.troubles.includes('lossy failover'))
-      history.delivered(new Set(this.#processes.map(({ witness }) => witness)), universe.now)
+    if (!plan.isLossy) history.delivered(new Set(this.#processes.map(({ witness }) => witness)), universe.now)
     await this.#pass(universe.now + LEASE_MS + 1)
     for (const { witness, waiting } of this.#processes) {
       if (waiting > 0) throw new Broken(`C9: ${waiting} calls in ${witness.name} wait for ever`)
@@ -600,8 +606,10 @@ class World {
       witness.failedAt.set(key, this.#universe.now)
     })
     // What is to be kept in the end must not fail by its limit.
+    const isSlow = !this.#isQuiet && this.#slowUntil > beganAt
     const takesMs = this.#isQuiet ? 5 : this.#exponential(this.#pick(this.#plan.loadMs))
-    await new Promise<void>((resolve) => life.after(Math.min(takesMs, this.#plan.longestLoadMs), resolve))
+    const untilDoneMs = isSlow ? SLOW_MS : Math.min(takesMs, this.#plan.longestLoadMs)
+    await new Promise<void>((resolve) => life.after(untilDoneMs, resolve))
     end()
     if (!this.#isQuiet && this.#chance(this.#plan.loadFails)) {
       witness.failedAt.set(key, this.#universe.now)
@@ -659,7 +667,7 @@ class World {
 
   /** Counts; where there is no count, one begins that no other has been near. */
   #increment({ cache, witness }: Process): void {
-    if (this.#plan.troubles.includes('lossy failover')) return
+    if (this.#plan.isLossy) return
     const counts = cache as unknown as Cache<unknown>
     counts.incr('count').then(
       (sum) => void this.#guarded(() => this.#history.summed(sum)),
@@ -691,9 +699,7 @@ class World {
         this.#deleteMany(process, mutation)
         return
       }
-      this.#settle(process, [mutation], space.delete(name), (isTaken) => {
-        if (isTaken) witness.removedAt.set(key, this.#universe.now)
-      })
+      this.#settleDelete(process, mutation)
       return
     }
     this.#setting.set(key, Number.POSITIVE_INFINITY)
@@ -707,6 +713,18 @@ class World {
         else this.#setLater(key)
       },
     )
+  }
+
+  #delete(process: Process, key: Key): void {
+    if (this.#isAble(process) && (this.#setting.get(key) ?? 0) <= this.#universe.now)
+      this.#settleDelete(process, this.#history.called(process.witness, key))
+  }
+
+  #settleDelete(process: Process, mutation: Mutation): void {
+    const { space, name } = this.#at(process, mutation.key)
+    this.#settle(process, [mutation], space.delete(name), (isTaken) => {
+      if (isTaken) process.witness.removedAt.set(mutation.key, this.#universe.now)
+    })
   }
 
   /** Deletes, together with the key of a mutation that was called, the one beside it. */
@@ -749,20 +767,23 @@ class World {
     const next = (): void => {
       if (this.#isQuiet) return
       const process = this.#processes[place] as Process
-      if (process.life.stoppedUntil <= universe.now) this.#lock(process)
+      if (this.#isAble(process)) {
+        const options = {
+          ttl: this.#pick([400, 2_000]),
+          wait: this.#pick([0, 1_000]),
+          renew: this.#chance(0.7),
+        }
+        this.#lock(process, options, this.#pick(LOCKS))
+      }
       universe.at(universe.now + this.#exponential(LOCK_EVERY_MS), next)
     }
     universe.at(universe.now + this.#exponential(LOCK_EVERY_MS), next)
   }
 
-  #lock(process: Process): void {
+  #lock(process: Process, options: LockOptions, name: string): void {
+    if (!this.#isAble(process)) return
     const { cache, life, witness } = process
     const universe = this.#universe
-    const options = {
-      ttl: this.#pick([400, 2_000]),
-      wait: this.#pick([0, 1_000]),
-      renew: this.#chance(0.7),
-    }
     process.waiting++
     const failed = (error: { code?: unknown }): void => {
       if (error.code !== 'CACHE_TIER_FAILED')
@@ -777,7 +798,7 @@ class World {
         life.after(this.#exponential(400), () => universe.at(universe.now + this.#exponential(50), write))
       life.after(this.#exponential(800), () => void lock.release().catch(failed))
     }
-    cache.lock(this.#pick(['l', 'm']), options).then(
+    cache.lock(name, options).then(
       (lock) => {
         process.waiting--
         if (lock !== undefined) work(lock)
@@ -975,6 +996,18 @@ class World {
         })
         return
       }
+      case 'slow source':
+        this.#slowDown(process)
+        return
+      case 'two gaps':
+        this.#leaveGaps(process)
+        return
+      case 'parted histories':
+        this.#part(process)
+        return
+      case 'late answers':
+        this.#answerLate(process)
+        return
       case 'failover':
         this.#failOver(server, 0, undefined)
         return
@@ -987,6 +1020,128 @@ class World {
         return
       }
     }
+  }
+
+  /**
+   * A load takes long that begins as its process is cut off. What it brings becomes old meanwhile; and who asks for it
+   * there a lease later, while it still runs, has to be given something newer.
+   */
+  #slowDown(process: Process): void {
+    const universe = this.#universe
+    const { line } = process
+    const key = this.#pick(this.#plan.keys)
+    const other = this.#otherThan(process)
+    const read = (): void => {
+      if (this.#isAble(process)) this.#read(process, key, this.#pick(['getOrSet', 'getOrSetMany']))
+    }
+    this.#slowUntil = universe.now + 1_000
+    this.#delete(other, key)
+    line.isCut = true
+    this.#after(50, () => {
+      if (this.#chance(0.5)) line.break()
+      else line.isDead = true
+      read()
+    })
+    this.#after(100 + 900 * this.#random(), () => this.#delete(other, key))
+    for (let left = 3; left > 0; left--) this.#after(4_100 + 2_900 * this.#random(), read)
+    this.#after(7_000, () => {
+      line.isCut = false
+    })
+  }
+
+  /**
+   * A process misses something, learns of it, and asks what it was; before it is told, the same happens again, and this
+   * time nobody answers.
+   */
+  #leaveGaps(process: Process): void {
+    const { client, line } = process
+    const key = this.#pick(this.#plan.keys)
+    const partition = this.#partitionOfKey.get(key) ?? 0
+    const other = this.#otherThan(process)
+    const stepMs = Math.max(20, 8 * this.#plan.latencyMs) * (1 + this.#random() / 2)
+    this.#act(process, key, 0)
+    const at = (step: number, run: () => void): void => this.#after(100 + step * stepMs, run)
+    at(0, () => {
+      line.isLosing = true
+      this.#deleteBeside(other, partition)
+    })
+    at(1, () => {
+      line.isLosing = false
+      client.answersFrom = this.#universe.now + 4 * stepMs
+      this.#deleteBeside(other, partition)
+    })
+    at(2, () => {
+      line.isLosing = true
+      this.#delete(other, key)
+    })
+    at(3, () => {
+      line.isLosing = false
+      client.isLosing = true
+      this.#deleteBeside(other, partition)
+    })
+    at(4, () => {
+      client.isLosing = false
+    })
+  }
+
+  /**
+   * Another server takes over (E1). It has not heard of the last mutation, of which many processes have; another one comes
+   * in its place there, one step from where both histories were the same.
+   */
+  #part(unaware: Process): void {
+    const { line } = unaware
+    const key = this.#pick(this.#plan.keys)
+    const partition = this.#partitionOfKey.get(key) ?? 0
+    const { servers } = this.#network
+    const server = servers[partition % servers.length] as ModelRedis
+    const other = this.#otherThan(unaware)
+    const lostMs = 50
+    for (const process of this.#processes) if (process !== unaware) this.#act(process, key, 0)
+    this.#after(100, () => {
+      line.isHeld = true
+    })
+    this.#after(105, () => this.#deleteBeside(other, partition))
+    this.#after(100 + lostMs, () =>
+      this.#failOver(server, lostMs, unaware, 10, () => this.#delete(unaware, key)),
+    )
+  }
+
+  /** What a process asks for is done, and it hears of that late: of a lock, when that soon ends and another wants it. */
+  #answerLate(process: Process): void {
+    const { client } = process
+    client.answersFrom = Math.max(client.answersFrom, this.#universe.now + 200 + 200 * this.#random())
+    if (!this.#plan.hasLocks) return
+    const other = this.#otherThan(process)
+    const name = this.#pick(LOCKS)
+    this.#lock(process, { ttl: 400, renew: false }, name)
+    this.#after(100, () => this.#lock(other, { ttl: 2_000, wait: 1_000 }, name))
+  }
+
+  /** Something happens to what strikes, whatever process it strikes. */
+  #after(ms: number, run: () => void): void {
+    this.#universe.at(this.#universe.now + ms, run)
+  }
+
+  #otherThan(process: Process): Process {
+    return this.#pick(this.#processes.filter((other) => other !== process))
+  }
+
+  #isAble({ life }: Process): boolean {
+    return !this.#isQuiet && !life.isDead && life.stoppedUntil <= this.#universe.now
+  }
+
+  /** Deletes what nobody reads, in a partition: a step in its order. */
+  #deleteBeside(process: Process, partition: number): void {
+    if (!this.#isAble(process)) return
+    const scope = keyScope('', 1)
+    let name: string
+    do {
+      name = `beside ${this.#besides++}`
+    } while (partitionOf(partitionTextOf(storedKey(scope, name)), this.#plan.partitions) !== partition)
+    process.cache.delete(name).catch((error) => {
+      if (error.code !== 'CACHE_TIER_FAILED')
+        this.#broken ??= new Broken(`C2: a mutation was rejected with ${error}`)
+    })
   }
 
   /** Some write to keys of one partition, and all read them. */
@@ -1007,8 +1162,16 @@ class World {
    *
    * @param lostMs - What was done for so long it has not heard of.
    * @param unaware - Somebody who has not either.
+   * @param downMs - How long nobody is there; drawn, where nothing is said.
+   * @param then - What happens first when it is there, before anyone asks where it stands who has seen more.
    */
-  #failOver(server: ModelRedis, lostMs: number, unaware: Process | undefined): void {
+  #failOver(
+    server: ModelRedis,
+    lostMs: number,
+    unaware: Process | undefined,
+    downMs?: number,
+    then?: () => void,
+  ): void {
     const universe = this.#universe
     const network = this.#network
     if (this.#isQuiet) return
@@ -1029,10 +1192,11 @@ class World {
     const offsetMs = (this.#random() - 0.5) * 2_000
     if (offsetMs < server.clockOffsetMs) this.#locks.setBack()
     server.clockOffsetMs = offsetMs
-    universe.at(universe.now + this.#random() ** 4 * 3_000, () => {
+    universe.at(universe.now + (downMs ?? this.#random() ** 4 * 3_000), () => {
       server.isUp = true
-      // Before anyone asks where it stands who has seen more, what was lost may be passed by.
-      if (unaware !== undefined) this.#rush([unaware], 2)
+      // What was lost may be passed by.
+      if (then !== undefined) then()
+      else if (unaware !== undefined) this.#rush([unaware], 2)
     })
   }
 }
