@@ -367,15 +367,18 @@ async function takeIn(
   let entries = 0
   let leftOut = 0
   let left = TURN
+  // One reading of the clock serves a turn, which is short; a reading costs as much as a tenth of an entry.
+  let now = target.now()
   for (const section of sections) {
     const reader = new EntryReader(section, target.codec)
     while (!reader.isAtEnd) {
       if (target.wasCleared) return { status: 'cleared', error: undefined, entries, leftOut }
-      if (takeOne(target, reader, elapsedMs, stampOf)) entries++
+      if (takeOne(target, reader, now, elapsedMs, stampOf)) entries++
       else leftOut++
       if (--left === 0) {
         left = TURN
         await target.nextTurn()
+        now = target.now()
       }
     }
   }
@@ -383,11 +386,16 @@ async function takeIn(
 }
 
 /** Takes the next entry in; `false` when it has expired, was overtaken or may have been, or is not for this codec. */
-function takeOne(target: SnapshotTarget, reader: EntryReader, elapsedMs: number, stampOf: StampOf): boolean {
+function takeOne(
+  target: SnapshotTarget,
+  reader: EntryReader,
+  now: number,
+  elapsedMs: number,
+  stampOf: StampOf,
+): boolean {
   const { core, provenance } = target
   reader.next()
   const { bytes, keyAt, keyForm } = reader
-  const now = target.now()
   if (reader.usableFor !== Infinity && (elapsedMs < 0 || reader.usableFor <= elapsedMs)) return false
   if (target.hasOvertaken && target.isOvertaken(core.keyIn(keyForm, bytes, keyAt))) return false
   const value = reader.value()

@@ -61,14 +61,24 @@ export async function* snapshotFile(path: string): AsyncGenerator<Uint8Array, vo
     if ((error as { code?: unknown }).code === 'ENOENT') return
     throw error
   }
+  const read = async (): Promise<Uint8Array> => {
+    const piece = new Uint8Array(PIECE_BYTES)
+    const { bytesRead } = await file.read(piece, 0, PIECE_BYTES)
+    return piece.subarray(0, bytesRead)
+  }
+  // The next piece is read while the last one is worked on.
+  let ahead = read()
   try {
     for (;;) {
-      const piece = new Uint8Array(PIECE_BYTES)
-      const { bytesRead } = await file.read(piece, 0, PIECE_BYTES)
-      if (bytesRead === 0) return
-      yield piece.subarray(0, bytesRead)
+      const piece = await ahead
+      if (piece.length === 0) return
+      ahead = read()
+      // If it fails, that is told when it is asked for.
+      ahead.catch(() => {})
+      yield piece
     }
   } finally {
+    await ahead.catch(() => {})
     await file.close()
   }
 }
