@@ -152,6 +152,8 @@ export class History {
   readonly #truth = new Map<Key, number>()
   readonly #done = new Map<Key, number>()
   #mutations: Mutation[] = []
+  /** Mutations that a server did which was followed by one that had not heard of them. */
+  readonly #lost = new Set<Mutation>()
   /** By key: acknowledged mutations in the order of their acknowledgement, with the highest number so far. */
   readonly #acknowledged = new Map<Key, { at: number; n: number }[]>()
   readonly #written = new Map<number, number>()
@@ -237,6 +239,8 @@ export class History {
       )
     mutation.acknowledgedAt = this.#now()
     mutation.doneAt ??= this.#now()
+    // The answer was still on its way.
+    if (this.#lost.has(mutation)) return
     if (!mutation.isOfTag) {
       by.doubted.delete(key)
       this.#done.set(key, Math.max(this.#done.get(key) ?? 0, n))
@@ -317,7 +321,8 @@ export class History {
     const isLost = ({ key, isOfTag, doneAt, acknowledgedAt }: Mutation) =>
       isThere(key, isOfTag) && (doneAt ?? acknowledgedAt ?? Number.POSITIVE_INFINITY) >= from
     this.#losses++
-    this.#mutations = this.#mutations.filter((mutation) => !isLost(mutation))
+    for (const mutation of this.#mutations) if (isLost(mutation)) this.#lost.add(mutation)
+    this.#mutations = this.#mutations.filter((mutation) => !this.#lost.has(mutation))
     for (const key of this.#truth.keys()) {
       if (!isThere(key, false) && !isThere(key, true)) continue
       this.#acknowledged.delete(key)
