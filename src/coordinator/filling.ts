@@ -463,16 +463,15 @@ export class Filling {
       this.counts.loadsOvertaken++
       return this.#giveUp(subject, asOf, fence, begun)
     }
-    const mayKeep = (): boolean => this.#marks.holds(fence) && !this.#marks.isSurpassed(fence, begun.at)
     return this.#inTurn(this.#marks.copy(subject.stored), async () => {
       const isOvertaken = tagged !== undefined && ['deleted', 'expired'].includes(this.#tags.glance(tagged))
-      if (isOvertaken || !mayKeep()) return overtaken()
+      if (isOvertaken || !this.#marks.holds(fence)) return overtaken()
       const outcome = isForTiers
         ? await this.#stack.populate(subject.stored, bytes, usableUntil, asOf)
         : 'stored'
       // Of this mutation nobody told yet: others that are under way began before it as well.
       if (outcome === 'refused') this.#marks.overtake(subject.stored)
-      if (!mayKeep()) return overtaken()
+      if (!this.#marks.holds(fence)) return overtaken()
       if (outcome === 'failed') this.#surpass(subject.stored, asOf)
       // An authority that could not be asked keeps nothing, but while the bus works this process hears of
       // every mutation since the load began, so its own L1 may keep the value.
@@ -490,7 +489,6 @@ export class Filling {
   #giveUp({ l1Key, stored }: Subject, asOf: Stamp | undefined, fence: Fence, begun: Begun): false {
     if (this.#marks.mutationsOf(fence) > begun.mutations) return false
     if (this.#surpass(stored, asOf)) this.#copies.drop(l1Key)
-    this.#marks.surpass(stored, begun.at)
     this.#forget(stored, begun.at)
     return false
   }

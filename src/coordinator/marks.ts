@@ -39,8 +39,6 @@ interface Mark {
   generation: number
   /** Raised by what begins here and is newer than any load under way. */
   mutations: number
-  /** Loads that began before are older than what was given out since, by the clock; `-Infinity` for none. */
-  surpassedAt: number
   /** The last write that was called; `undefined` when all are done. */
   tail: Promise<void> | undefined
 }
@@ -110,17 +108,6 @@ export class Marks {
     if (mark === undefined) return
     mark.generation++
     mark.mutations++
-  }
-
-  /** What a load that began at `beganAt` brought was given out and is not kept: nothing older may be kept after it. */
-  surpass(key: string, beganAt: number): void {
-    const mark = this.#marks.get(key)
-    if (mark !== undefined) mark.surpassedAt = Math.max(mark.surpassedAt, beganAt)
-  }
-
-  /** Whether something newer than what a load that began at `beganAt` brings was given out since. */
-  isSurpassed({ key }: Fence, beganAt: number): boolean {
-    return beganAt < (this.#marks.get(key)?.surpassedAt ?? Number.NEGATIVE_INFINITY)
   }
 
   /** Something newer than any load under way may exist, for any key. */
@@ -199,14 +186,7 @@ export class Marks {
       held.holders++
       return held
     }
-    const mark: Mark = {
-      pending: 0,
-      holders: 1,
-      generation: 0,
-      mutations: 0,
-      surpassedAt: Number.NEGATIVE_INFINITY,
-      tail: undefined,
-    }
+    const mark: Mark = { pending: 0, holders: 1, generation: 0, mutations: 0, tail: undefined }
     this.#marks.set(key, mark)
     return mark
   }

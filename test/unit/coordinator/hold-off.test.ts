@@ -57,21 +57,6 @@ describe('holdOff', () => {
     expect(await cache.get('a')).toBeUndefined()
   })
 
-  test('after what is given out and not kept, a load that began before it is not kept either', async () => {
-    const arrangement = arrangements.find(({ name }) => name === 'L1 over a ledger with its bus')
-    if (arrangement === undefined) throw new Error('no such arrangement')
-    const { cache, clock } = await opened(arrangement, { holdOff: '10s' })
-    await cache.deleteTags(['x'])
-    let end = (_: string): void => {}
-    const loading = cache.getOrSet('a', () => new Promise<string>((resolve) => (end = resolve)))
-    // Longer than a lease: nobody joins it any more.
-    await pass(clock, 3_500)
-    expect(await cache.getOrSet('a', () => 'newer', { tags: ['x'] })).toBe('newer')
-    end('older')
-    expect(await loading).toBe('older')
-    expect(await cache.get('a')).toBeUndefined()
-  })
-
   test('of what others removed as well; a set is kept at once', async () => {
     const arrangement = arrangements.find(({ name }) => name === 'L1 over a ledger with its bus')
     if (arrangement === undefined) throw new Error('no such arrangement')
