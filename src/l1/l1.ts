@@ -656,8 +656,8 @@ export class L1<V> implements PreparedHome<V> {
       clock: this.#clock,
       now: () => this.#time.look(),
       nextTurn,
-      isGood: (slot, generation) => {
-        const answer = this.#core.peekAt(slot, generation, this.#time.look())
+      isGood: (slot, generation, now) => {
+        const answer = this.#core.peekAt(slot, generation, now)
         return answer >= 0 && (answer & 7) !== SUSPECT
       },
       valueAt: (slot) => this.#held(slot),

@@ -85,8 +85,8 @@ export interface SnapshotSource {
   now(): number
   /** Lets the event loop turn. */
   nextTurn(): Promise<void>
-  /** Whether the entry that was met at `slot` is there, and an answer. */
-  isGood(slot: number, generation: number): boolean
+  /** Whether the entry that was met at `slot` is there, and an answer at `now`. */
+  isGood(slot: number, generation: number, now: number): boolean
   valueAt(slot: number): unknown
   /** What a use gives the entry anew; `undefined` where uses renew nothing. */
   ttlAt(slot: number): number | undefined
@@ -148,13 +148,16 @@ export async function* writeSnapshot(source: SnapshotSource): AsyncGenerator<Uin
   const entries = new EntryWriter(codec)
   let written = 0
   let left = TURN
+  // As in `takeIn`, one reading of the clock serves a turn.
+  let now = source.now()
   for (let at = count - 1; at >= 0; at--) {
     if (--left === 0) {
       left = TURN
       await source.nextTurn()
+      now = source.now()
     }
     const slot = slots[at] as number
-    if (!source.isGood(slot, generations[at] as number)) continue
+    if (!source.isGood(slot, generations[at] as number, now)) continue
     if (!entries.add(source, slot, startedAt)) continue
     written++
     if (entries.length >= SECTION_BYTES) {
@@ -162,6 +165,7 @@ export async function* writeSnapshot(source: SnapshotSource): AsyncGenerator<Uin
       entries.length = 0
       left = TURN
       await source.nextTurn()
+      now = source.now()
     }
   }
   if (entries.length > 0) yield sections.entries(entries.bytes, entries.length)

@@ -190,6 +190,44 @@ describe('time', () => {
     clock.advance(10_000)
     expect(l1.size).toBe(0)
   })
+
+  test('is read once for a turn, when saving and when restoring, not once for an entry', async () => {
+    const { clock } = open()
+    let readings = 0
+    const counted = {
+      now: () => {
+        readings++
+        return clock.now()
+      },
+      wallNow: () => clock.wallNow(),
+      setTimer: clock.setTimer.bind(clock),
+    }
+    const timed = { maxEntries: 4_000, clock: counted, clockResolution: 0 }
+    const before = createL1<unknown>(timed)
+    for (let id = 0; id < 4_000; id++) before.set(id, 'value', { ttl: '1h' })
+    readings = 0
+    const bytes = await bytesOf(before)
+    expect(readings).toBeLessThan(40)
+    readings = 0
+    const { outcome } = await restore(bytes, timed)
+    expect(outcome.entries).toBe(4_000)
+    expect(readings).toBeLessThan(40)
+  })
+
+  test('that passes while a snapshot is written counts from the next turn on', async () => {
+    const { clock, timed } = open()
+    const before = createL1<unknown>({ ...timed, maxEntries: 4_000 })
+    for (let id = 0; id < 4_000; id++) before.set(id, 'x'.repeat(100), { ttl: 100 })
+    const pieces: Uint8Array[] = []
+    for await (const piece of before.snapshot()) {
+      pieces.push(piece)
+      if (pieces.length === 2) clock.advance(1_000)
+    }
+    const { outcome } = await restore(new Uint8Array(Buffer.concat(pieces)), { ...timed, maxEntries: 4_000 })
+    expect(outcome).toMatchObject({ status: 'restored', entries: 0 })
+    expect(outcome.leftOut).toBeGreaterThan(0)
+    expect(outcome.leftOut).toBeLessThan(1_000)
+  })
 })
 
 describe('while the cache is in use', () => {
