@@ -85,7 +85,7 @@ export class Decisions {
   add(key: Key, scope: KeyScope, value: unknown, call: ResolvedCall): Promise<boolean> {
     const { subject, lifetime: named } = this.#subjects.ofWrite(key, scope, value, call)
     const lifetime = shortened(named, call.jitter, () => this.#random.next())
-    const known = this.#tags.begin(call.tags)
+    const known = this.#tags.beginWrite(call.tags)
     let since = known instanceof Promise ? undefined : known
     const { taggedAt, noteAt } = taggingOf(this.#tags, call, lifetime)
     return this.#decide<boolean>('add', [subject], {

@@ -141,7 +141,7 @@ export class Mutations {
       return false
     }
     const lifetime = shortened(named, call.jitter, () => this.#random.next())
-    const known = madeSince ?? this.#tags.begin(call.tags)
+    const known = madeSince ?? this.#tags.beginWrite(call.tags)
     const { taggedAt, noteAt } = taggingOf(this.#tags, call, lifetime)
     if (this.#isAlone) {
       this.#ongoing.overtake(subject.stored)
@@ -161,13 +161,11 @@ export class Mutations {
     // Where nobody tells, the place has to be asked for; the key is pending all the same, and what can not be written is
     // refused before that.
     const early = mutationAt(known instanceof Promise ? undefined : known)
-    const changes = this.#tags.changes
     let since = known instanceof Promise ? undefined : known
     const mutation =
       known instanceof Promise
         ? known.then((place) => {
-            // What was invalidated here meanwhile is newer than this value.
-            since = changes === this.#tags.changes ? place : undefined
+            since = place
             return mutationAt(since)
           })
         : early

@@ -78,6 +78,8 @@ export class Tags {
   #losses = 0
   readonly #pending = new Map<string, { how: TagFate; calls: number }>()
   readonly #doubts = new Map<string, { how: TagFate; serial: number }>()
+  /** Writes that ask for their place at the moment. */
+  readonly #writes = new Set<{ readonly names: ReadonlySet<string>; isOvertaken: boolean }>()
   readonly #asking = new Map<string, Promise<Map<string, TagPlaces>>>()
   /** What was heard of tags while they are asked for. */
   readonly #news = new Map<string, { how: TagFate; stamp: Stamp }[]>()
@@ -127,6 +129,20 @@ export class Tags {
     return this.#ask([]).then((reading) => reading?.asOf)
   }
 
+  /**
+   * The same for a value that is there already: an invalidation of its tags that is called here while its place is asked
+   * for is newer than it, so then it has none.
+   */
+  beginWrite(tags: readonly string[]): Stamp | undefined | Promise<Stamp | undefined> {
+    const known = this.begin(tags)
+    if (!(known instanceof Promise)) return known
+    const write = { names: new Set(this.namesOf(tags)), isOvertaken: false }
+    this.#writes.add(write)
+    return known
+      .then((place) => (write.isOvertaken ? undefined : place))
+      .finally(() => this.#writes.delete(write))
+  }
+
   /** What is known here of an entry, without asking anyone. */
   glance(tagged: Tagged): Verdict | 'unknown' {
     return this.#weigh(tagged, undefined)
@@ -174,6 +190,7 @@ export class Tags {
       const pending = this.#pending.get(name)
       const isDelete = how === 'delete' || pending?.how === 'delete'
       this.#pending.set(name, { how: isDelete ? 'delete' : 'expire', calls: (pending?.calls ?? 0) + 1 })
+      for (const write of this.#writes) if (write.names.has(name)) write.isOvertaken = true
     }
     this.#changes++
     return {

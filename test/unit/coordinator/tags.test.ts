@@ -106,6 +106,17 @@ describe.each([...arrangements, ...inNamespaces])('tags: $name', (arrangement) =
     expect(await cache.get('a')).toBeUndefined()
   })
 
+  test('what is set before the bus works is there', async () => {
+    const clock = new ManualClock()
+    const cache = arrangement.open(clock, new Hub({ clock }))
+    expect(await cache.set('a', 1, { tags: ['x'] })).toBe(true)
+    await rest()
+    if (arrangement.hasTier) expect(await cache.get('a')).toBe(1)
+    await cache.deleteTags(['x'])
+    expect(await cache.get('a')).toBeUndefined()
+    await cache.close()
+  })
+
   test('from the moment of the call nothing is answered that was there before', async () => {
     const { cache } = await opened(arrangement)
     await cache.set('a', 1, { tags: ['x'] })
@@ -161,6 +172,24 @@ describe('tags in one process', () => {
     }
     expect([tier.countOf('ledger.readTags'), tier.countOf('ledger.read')]).toEqual([asked, calls])
   })
+
+  test.each(['set', 'add'] as const)(
+    'while the place of what is %s is asked for, only an invalidation of its own tags overtakes it',
+    async (write) => {
+      const clock = new ManualClock()
+      const tier = flakyTier(memoryTier({ hub: new Hub({ clock }) }), { clock })
+      const cache = createCache({ clock, ttl: '1m', tiers: [tier] })
+      // An authority that forgets nothing knows a place from before all others.
+      await cache.deleteTags(['z'])
+      tier.plan = ({ method }) => (method === 'ledger.readTags' ? { delayMs: 50 } : 'work')
+      const writing = [cache[write]('a', 1, { tags: ['x'] }), cache[write]('b', 2, { tags: ['w'] })]
+      const deleting = [cache.deleteTags(['x']), cache.deleteTags(['y'])]
+      await pass(clock, 200)
+      await Promise.all([...writing, ...deleting])
+      tier.plan = () => 'work'
+      expect([await cache.get('a'), await cache.get('b')]).toEqual([undefined, 2])
+    },
+  )
 
   test('rule 3.2.9: a tag that many ask for is asked for once', async () => {
     const clock = new ManualClock()
