@@ -348,7 +348,7 @@ export class Filling {
     const lifetime = shortened(named, call.jitter, () => this.#random.next())
     note.freshUntil = this.#clock.now() + lifetime.ttlMs
     const beside = noteOf(call.refreshAhead, lifetime.ttlMs, durationMs, loaded.validators)
-    const tags = loaded.tags ?? call.tags
+    const tags = loaded.tags ?? joined(call.tags, loaded.keptTags)
     const tagged = tags.length === 0 || since === undefined ? undefined : { tags, since }
     const isHeld = wasHeld || this.#isHeld(stored, tags, beganAt)
     // Tags without a place could never be told of an invalidation.
@@ -516,8 +516,15 @@ export class Filling {
 
 /** What is known from before: what a tier has, or else L1. */
 function previousOf(found: Found | undefined, held: HeldValue | undefined): Before | undefined {
-  if (found === undefined) return held && { ...held, validators: held.note?.validators }
-  return { value: found.value, validators: found.validators, staleSince: found.freshUntil }
+  if (found === undefined) {
+    return held && { ...held, validators: held.note?.validators, tags: held.note?.mark?.tags ?? [] }
+  }
+  const { freshUntil: staleSince, tagged, validators, value } = found
+  return { value, validators, tags: tagged?.tags ?? [], staleSince }
+}
+
+function joined(tags: readonly string[], others: readonly string[]): readonly string[] {
+  return others.length === 0 ? tags : [...new Set([...tags, ...others])]
 }
 
 /** Whether a search waits for what other processes load: not one that wants nothing of theirs, nor one of many keys. */

@@ -10,6 +10,7 @@ import type { Chain } from './chain.ts'
 import type { LoadSlots } from './load-slots.ts'
 
 const LONGEST_VALIDATOR_BYTES = 4_096
+const noTags: readonly string[] = []
 
 /** What a loader is given. */
 export interface LoaderContext<V = unknown> {
@@ -42,8 +43,8 @@ export interface LoaderContext<V = unknown> {
   /** Fails with `error`, as a `throw` would; the loader cannot take it back. */
   fail(error: unknown): never
   /**
-   * Says that the value in `stale` is still the right one, so that it gets a new life. Use it as
-   * `return notModified()`.
+   * Says that the value in `stale` is still the right one, so that it gets a new life with its validators and its tags,
+   * to which those of the call come, unless other ones are set. Use it as `return notModified()`.
    *
    * @throws TypeError when there is no such value.
    */
@@ -74,6 +75,7 @@ export interface Validators {
 export interface Previous {
   readonly value: unknown
   readonly validators: Validators | undefined
+  readonly tags: readonly string[]
 }
 
 /** What a loader brought. */
@@ -84,6 +86,8 @@ export interface Loaded {
   /** `undefined` when the loader said nothing about them. */
   readonly tags: readonly string[] | undefined
   readonly validators: Validators | undefined
+  /** Those of the value from before, where it is that one, beside those that the call names; else none. */
+  readonly keptTags: readonly string[]
   /** The loader wants it stored nowhere. */
   readonly isSkipped: boolean
 }
@@ -214,5 +218,6 @@ async function call({ load, key, previous }: LoadRequest, signal: () => AbortSig
     value = previous?.value
     validators ??= previous?.validators
   }
-  return { value, ttlMs, tags, validators, isSkipped }
+  const keptTags = isUnmodified ? (previous?.tags ?? noTags) : noTags
+  return { value, ttlMs, tags, validators, keptTags, isSkipped }
 }

@@ -143,6 +143,32 @@ describe.each([...arrangements, ...inNamespaces])('tags: $name', (arrangement) =
     expect(await cache.get('a')).toBeUndefined()
   })
 
+  test('a value that is not modified keeps its tags, whoever named them', async () => {
+    const { cache, clock } = await opened(arrangement)
+    const options = { ttl: 1_000, staleIfError: '1h' } as const
+    for (const named of ['set', 'loader'] as const) {
+      if (named === 'set') await cache.set('a', 1, { ...options, tags: ['x'] })
+      else {
+        await cache.getOrSet<number>(
+          'a',
+          ({ setTags }) => {
+            setTags(['x'])
+            return 1
+          },
+          { ...options, tags: ['z'] },
+        )
+      }
+      await pass(clock, 2_000)
+      if ((await cache.getEntry('a')) !== undefined) {
+        const again = { ...options, tags: ['y'] }
+        expect(await cache.getOrSet('a', ({ notModified }) => notModified(), again), named).toBe(1)
+        expect((await cache.getEntry('a'))?.tags, named).toEqual(['y', 'x'])
+      } else expect(arrangement.name).toContain('no tier')
+      await cache.deleteTags(['x'])
+      expect(await cache.getEntry('a'), named).toBeUndefined()
+    }
+  })
+
   test('many at once, with doubles and none', async () => {
     const { cache } = await opened(arrangement)
     const tags = Array.from({ length: 150 }, (_, at) => `tag ${at}`)
