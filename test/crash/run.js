@@ -34,6 +34,9 @@ const changing = [
   'mkdir',
 ]
 
+/** In how many runs a call may have another number than it had when it was counted. */
+const MOST_TRIES = 10
+
 const every = Number(argumentOf('--every') ?? 1)
 const from = Number(argumentOf('--from') ?? 0)
 const jobs = Number(argumentOf('--jobs') ?? availableParallelism())
@@ -51,7 +54,8 @@ function argumentOf(option) {
 }
 
 /**
- * Runs the script under strace, killed at the call with a number if there is one.
+ * Runs the script under strace, killed at the call with a number if there is one. Only its main thread is followed: each
+ * thread has numbers of its own, and the engine's others would be killed at theirs.
  *
  * @param {string} directory
  * @param {string} output where strace says what it saw
@@ -59,7 +63,7 @@ function argumentOf(option) {
  * @returns {Promise<string | null>} the signal that ended it
  */
 function trace(directory, output, options) {
-  const args = ['-f', '-o', output, ...options, process.execPath, script, built, directory]
+  const args = ['-o', output, ...options, process.execPath, script, built, directory]
   const child = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr?.on('data', (data) => (said += data))
@@ -74,27 +78,48 @@ function trace(directory, output, options) {
 }
 
 /**
- * The numbers that the calls of the operations have, of those that the main thread makes.
+ * Which of a run's calls change the directory: those behind the marker that name it. The engine makes calls of its own,
+ * to wake its threads and to look at the machine, and not as many in each run.
  *
  * @param {string} call
- * @returns {Promise<{ first: number, last: number }>}
+ * @param {string} directory
+ * @param {string} output
+ * @returns {{ numbers: number[], isLast: boolean }} each with its number among all calls of that name; `isLast` when no
+ *   call of that name came after them
+ */
+function changesIn(call, directory, output) {
+  /** @type {number[]} */
+  const numbers = []
+  let count = 0
+  let isBehindMarker = false
+  for (const line of readFileSync(output, 'utf8').split('\n')) {
+    if (line.includes(marker)) isBehindMarker = true
+    if (!line.startsWith(`${call}(`)) continue
+    count++
+    if (isBehindMarker && line.includes(directory)) numbers.push(count)
+  }
+  return { numbers, isLast: numbers.at(-1) === count }
+}
+
+/**
+ * The options by which strace tells of a call, with the paths behind the file descriptors.
+ *
+ * @param {string} call
+ */
+function tellingOf(call) {
+  return ['-y', '-e', `trace=${call},?lstat,?newfstatat,?statx`]
+}
+
+/**
+ * @param {string} call
+ * @returns {Promise<number[]>} the numbers of the calls that change the directory
  */
 async function numbersOf(call) {
   const directory = join(folder, 'counted')
   const output = join(folder, 'trace')
-  await trace(directory, output, ['-e', `trace=${call},?lstat,?newfstatat,?statx`])
-  const lines = readFileSync(output, 'utf8').split('\n')
-  const main = lines[0]?.split(' ')[0]
-  let first = 1
-  let count = 0
-  for (const line of lines) {
-    if (!line.startsWith(`${main} `)) continue
-    if (line.includes(marker)) first = count + 1
-    // A call that another thread interrupts has a second line when it returns.
-    if (new RegExp(`^\\d+\\s+${call}\\(`).test(line)) count++
-  }
+  await trace(directory, output, tellingOf(call))
   rmSync(directory, { recursive: true, force: true })
-  return { first, last: count }
+  return changesIn(call, directory, output).numbers
 }
 
 /**
@@ -130,47 +155,63 @@ async function wrongIn(directory) {
 }
 
 /**
- * Runs the script up to a call, and looks at what is left.
+ * Runs the script up to a call, and looks at what is left; again, when that run was one of those in which the call had
+ * another number.
  *
- * @param {{ call: string, number: number }} point
+ * @param {{ call: string, at: number, number: number }} point the `at`-th change by `call`, and its probable number
  * @param {number} run
- * @returns {Promise<boolean>} whether it was killed there
+ * @returns {Promise<number>} how often it had to be run
  */
-async function killAt({ call, number }, run) {
+async function killAt({ call, at, number }, run) {
   const directory = join(folder, `run-${run}`)
-  const inject = `inject=${call}:signal=SIGKILL:when=${number}`
-  const signal = await trace(directory, '/dev/null', ['-e', `trace=${call}`, '-e', inject])
-  const wrong = await wrongIn(directory)
-  if (wrong !== undefined) {
-    failures++
-    console.log(`FAILED  killed at ${call} ${number}: ${wrong}`)
+  const output = join(folder, `trace-${run}`)
+  for (let tries = 1, when = number; ; tries++) {
+    const inject = `inject=${call}:signal=SIGKILL:when=${when}`
+    const signal = await trace(directory, output, [...tellingOf(call), '-e', inject])
+    const wrong = await wrongIn(directory)
+    if (wrong !== undefined) {
+      failures++
+      console.log(`FAILED  killed at ${call} ${at}: ${wrong}`)
+    }
+    const { numbers, isLast } = changesIn(call, directory, output)
+    rmSync(directory, { recursive: true, force: true })
+    rmSync(output)
+    if (signal === 'SIGKILL' && isLast && numbers.length === at + 1) return tries
+    if (tries === MOST_TRIES) {
+      failures++
+      console.log(`FAILED  in ${tries} runs nobody was killed at ${call} ${at}`)
+      return tries
+    }
+    when = numbers[at] ?? when + at + 1 - numbers.length
   }
-  rmSync(directory, { recursive: true, force: true })
-  return signal === 'SIGKILL'
 }
 
 async function killAtEveryCall() {
-  /** @type {{ call: string, number: number }[]} */
+  /** @type {{ call: string, at: number, number: number }[]} */
   const points = []
   for (const call of changing) {
-    const { first, last } = await numbersOf(call)
-    for (let number = first + (seed % every); number <= last; number += every) points.push({ call, number })
-    console.log(`${call}: calls ${first} to ${last}`)
+    const numbers = await numbersOf(call)
+    console.log(`${call}: ${numbers.length} calls`)
+    // A kind of change that the script never makes would be one that is never interrupted.
+    if (numbers.length === 0) failures++
+    numbers.forEach((number, at) => {
+      if (at % every === seed % every) points.push({ call, at, number })
+    })
   }
   let next = from
-  let kills = 0
+  let tries = 0
   const inTurn = async () => {
     for (let run = next++; run < points.length; run = next++) {
-      if (run > from && run % 100 === 0) console.log(`${run} of ${points.length} runs, ${failures} failures`)
+      if (run > from && run % 100 === 0) console.log(`${run} of ${points.length} kills, ${failures} failures`)
       const point = points[run]
-      if (point !== undefined && (await killAt(point, run))) kills++
+      if (point === undefined) break
+      const more = await killAt(point, run)
+      tries += more
     }
   }
   await Promise.all(Array.from({ length: jobs }, inTurn))
-  // Runs in which nobody was killed would show nothing.
-  if (kills === 0) failures++
-  const runs = Math.max(0, points.length - from)
-  console.log(`${runs} runs, ${kills} kills, ${failures} failures (one call in ${every}, SEED=${seed})`)
+  const kills = Math.max(0, points.length - from)
+  console.log(`${kills} kills in ${tries} runs, ${failures} failures (one call in ${every}, SEED=${seed})`)
 }
 
 /**

@@ -1,8 +1,8 @@
 // 200 operations on a file tier, the same in every run, and what each key holds after each of them.
 // argv: the built file tier, the directory. A file system call on `marker` says where the operations begin.
 //
-// Every file system call of an entry is synchronous and made by the main thread, so the n-th call of one run is the
-// n-th of every other.
+// Every file system call of an entry is synchronous and made by the main thread, so the n-th change of the directory in
+// one run is the n-th in every other.
 
 import { lstatSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 export const marker = 'the-operations-begin'
 export const operations = 200
 export const keys = Array.from({ length: 12 }, (_, at) => `key:${at}`)
-const sizes = [0, 10, 1_000, 70_000]
+const sizes = [0, 1_000, 10, 70_000]
 
 /**
  * The operation with a number, from 0 on.
@@ -21,7 +21,9 @@ const sizes = [0, 10, 1_000, 70_000]
  */
 function operationOf(number) {
   const key = /** @type {string} */ (keys[(number * 7) % keys.length])
-  const text = `${number}:`.padEnd(/** @type {number} */ (sizes[number % sizes.length]), 'x')
+  // A key has another size in each round, so that files shrink and grow.
+  const size = /** @type {number} */ (sizes[(number + Math.floor(number / keys.length)) % sizes.length])
+  const text = `${number}:`.padEnd(size, 'x')
   if (number % 50 === 49) return { op: 'clear', key: '', text: '' }
   if (key === 'key:0') return { op: number % 36 === 0 ? 'set' : 'increment', key, text: '0' }
   if (number % 9 === 5) return { op: 'delete', key, text: '' }
