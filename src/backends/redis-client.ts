@@ -79,6 +79,8 @@ interface Shape {
   disconnect?: (reconnect: boolean) => unknown
   connect?: Call
   status?: unknown
+  /** The socket of an ioredis connection; another one after each reconnect. */
+  stream?: { cork?: () => void; uncork?: () => void; writableCorked?: unknown } | null
   isOpen?: unknown
   isReady?: unknown
   nodes?: (role: string) => unknown[]
@@ -260,7 +262,10 @@ function shapeOf(client: unknown, option: string): Shape {
 function callOf(shape: Shape): (words: readonly Word[]) => Promise<unknown> {
   if (typeof shape.callBuffer === 'function') {
     const callBuffer = shape.callBuffer.bind(shape)
-    return (words) => callBuffer(...words.map(asArgument))
+    return (words) => {
+      gather(shape)
+      return callBuffer(...words.map(asArgument))
+    }
   }
   const sendCommand = (shape.sendCommand as Call).bind(shape)
   const options = { typeMapping: { [BULK_STRING]: bufferOf() } }
@@ -270,6 +275,17 @@ function callOf(shape: Shape): (words: readonly Word[]) => Promise<unknown> {
   if (isNodeCluster(shape))
     return (words) => sendCommand(words[FIRST_KEY_OF_SCRIPT], false, words.map(asArgument), options)
   return (words) => sendCommand(words.map(asArgument), options)
+}
+
+/**
+ * Holds back what is written to a connection of ioredis until the turn of the event loop ends, microtasks included: then
+ * the calls of the turn are one write to the socket, as they are with node-redis, which does so itself.
+ */
+function gather({ stream }: Shape): void {
+  const { process } = globalThis as { process?: { nextTick?: (run: () => void) => void } }
+  if (stream?.writableCorked !== 0 || process?.nextTick === undefined) return
+  stream.cork?.()
+  process.nextTick(() => stream.uncork?.())
 }
 
 function isNodeCluster({ callBuffer, masters }: Shape): boolean {

@@ -2,7 +2,7 @@
 // something unusual.
 
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { entryKey, parseState } from '../../../src/backends/redis-layout.ts'
 import { clearScript, sweptScript } from '../../../src/backends/redis-scripts.ts'
 import { RedisStore } from '../../../src/backends/redis-store.ts'
@@ -43,6 +43,26 @@ describe.skipIf(!hasRedis())('redis scripts', () => {
     const answers = await Promise.all(keys.map((key) => tier.get(key)))
     expect((await calls()) - before).toBe(1)
     expect(answers.map((answer) => answer && new TextDecoder().decode(answer.bytes))).toEqual(keys)
+  })
+
+  test('what is changed in one turn is one write to the connection, and each has an answer of its own', async () => {
+    const tier = redisTier({ client })
+    const keys = Array.from({ length: 64 }, (_, at) => `a:1:${at}`)
+    // The server knows the script from then on.
+    await tier.compareAndSet(entry('before'), undefined)
+    await client.hset(
+      entryKey('tierwheel', new RedisStore('test', { client }).partitionOf('a:1:7'), 'a:1:7'),
+      'a',
+      '1',
+    )
+    const [single, gathered] = [vi.spyOn(client.stream, '_write'), vi.spyOn(client.stream, '_writev')]
+    const outcomes = await Promise.allSettled(
+      keys.map((key) => tier.compareAndSet({ ...entry(key), key }, undefined)),
+    )
+    expect([single.mock.calls.length, gathered.mock.calls.length]).toEqual([0, 1])
+    const failed = keys.filter((_, at) => outcomes[at]?.status === 'rejected')
+    expect(failed).toEqual(['a:1:7'])
+    for (const write of [single, gathered]) write.mockRestore()
   })
 
   test('data of somebody else under a key fails its own read alone', async () => {
