@@ -18,8 +18,10 @@ import { invalidateAround, type WrapOptions, type Wrapped, wrap } from './memoiz
 import type { CacheEventName, CacheEvents, Events } from './metrics/events.ts'
 import {
   type CallOptions,
+  checkFlag,
   checkFunction,
   checkNames,
+  checkSeveral,
   checkSkip,
   checkTags,
   type LifetimeOptions,
@@ -197,6 +199,8 @@ const MUTATIONS_AT_ONCE = 64
 /** What every stored key begins with. */
 const EVERY_PREFIX = ''
 const namespaceOptionNames = [...lifetimeOptionNames, 'version']
+const keyOptionNames = ['version']
+const readOptionNames = ['atLeast', 'skip', 'version']
 
 /**
  * A cache of several levels.
@@ -254,6 +258,7 @@ export class Cache<V = unknown> {
       const skip = options === undefined ? undefined : this.#skipOf(key, scope, options)
       const value = skip === 'copies' ? undefined : this.#reads.hit(key, scope, true)
       if (value !== undefined) return Promise.resolve(value as T)
+      if (options !== undefined) checkNames(options, readOptionNames, 'options')
       return this.#reads.get(key, scope, skip) as Promise<T | undefined>
     } catch (error) {
       return Promise.reject(error)
@@ -278,7 +283,7 @@ export class Cache<V = unknown> {
   getOrSet<T extends V = V>(key: Key, load: Loader<T, V>, options?: LoadOptions<NoInfer<T>>): Promise<T> {
     try {
       const scope = options === undefined ? this.#scope : this.#scopeOf(options)
-      const passes = options !== undefined && (options.forceFresh === true || options.skip === 'copies')
+      const passes = options !== undefined && passesCopies(options)
       const value = passes ? undefined : this.#reads.hit(key, scope, false)
       if (value !== undefined) return Promise.resolve(value as T)
       checkFunction(load, 'load')
@@ -325,7 +330,7 @@ export class Cache<V = unknown> {
    *   next read of the key tries again.
    */
   async delete(key: Key, options?: KeyOptions): Promise<boolean> {
-    return this.#coordinator.mutations.delete(key, this.#scopeOf(options))
+    return this.#coordinator.mutations.delete(key, this.#keyScope(options))
   }
 
   /**
@@ -361,7 +366,7 @@ export class Cache<V = unknown> {
    */
   async incr(key: Key, delta: number = 1, options?: KeyOptions): Promise<number> {
     checkDelta(delta)
-    return this.#coordinator.decisions.increment(key, this.#scopeOf(options), delta)
+    return this.#coordinator.decisions.increment(key, this.#keyScope(options), delta)
   }
 
   /** As `incr`, with `-delta`. It may fall below zero. */
@@ -380,7 +385,7 @@ export class Cache<V = unknown> {
    */
   async incrVersion(key: Key, delta: number = 1, options?: KeyOptions): Promise<number> {
     checkDelta(delta)
-    const scope = this.#scopeOf(options)
+    const scope = this.#keyScope(options)
     const version = wholeVersion(options?.version ?? this.#version)
     if (delta === 0) throw new RangeError('delta: 0 would leave the entry where it is')
     await this.#coordinator.decisions.move(key, scope, this.#scopeOf({ version: version + delta }))
@@ -399,13 +404,13 @@ export class Cache<V = unknown> {
    * @returns `null` for ever, `undefined` when there is no fresh entry.
    */
   async ttl(key: Key, options?: KeyOptions): Promise<number | null | undefined> {
-    const freshMs = await this.#reads.freshMs(key, this.#scopeOf(options))
+    const freshMs = await this.#reads.freshMs(key, this.#keyScope(options))
     return freshMs === Number.POSITIVE_INFINITY ? null : freshMs
   }
 
   /** Returns the fresh value for `key` and removes it; of several who pull at most one gets it. `undefined` without. */
   async pull<T extends V = V>(key: Key, options?: KeyOptions): Promise<T | undefined> {
-    return this.#coordinator.decisions.take(key, this.#scopeOf(options)) as Promise<T | undefined>
+    return this.#coordinator.decisions.take(key, this.#keyScope(options)) as Promise<T | undefined>
   }
 
   /**
@@ -415,7 +420,7 @@ export class Cache<V = unknown> {
    * @returns Whether there was a fresh entry.
    */
   async expire(key: Key, options?: KeyOptions): Promise<boolean> {
-    return this.#coordinator.decisions.expire(key, this.#scopeOf(options))
+    return this.#coordinator.decisions.expire(key, this.#keyScope(options))
   }
 
   /**
@@ -425,7 +430,7 @@ export class Cache<V = unknown> {
    * @returns `undefined` when no level has it.
    */
   async getEntry<T extends V = V>(key: Key, options?: KeyOptions): Promise<CacheEntry<T> | undefined> {
-    const view = await this.#reads.entry(key, this.#scopeOf(options))
+    const view = await this.#reads.entry(key, this.#keyScope(options))
     if (view === undefined) return undefined
     const now = this.#parts.clock.now()
     const { freshUntil, level, tagged, usableUntil, value } = view
@@ -452,7 +457,8 @@ export class Cache<V = unknown> {
    * @param keys - Any iterable; a key that comes twice is answered once.
    */
   async getMany<T extends V = V>(keys: Iterable<Key>, options?: ReadOptions): Promise<Map<Key, T>> {
-    const all = [...keys]
+    const all = checkSeveral(keys, 'keys')
+    if (options !== undefined) checkNames(options, readOptionNames, 'options')
     const scope = this.#scopeOf(options)
     const skip = options === undefined ? undefined : this.#skipOf(all, scope, options)
     return this.#reads.getMany(all, scope, skip) as Promise<Map<Key, T>>
@@ -477,7 +483,7 @@ export class Cache<V = unknown> {
     checkFunction(load, 'load')
     const call = resolveCall(this.#defaults, options)
     const scope = this.#scopeOf(options)
-    const outcome = await this.#reads.getOrSetMany([...keys], scope, load, call)
+    const outcome = await this.#reads.getOrSetMany(checkSeveral(keys, 'keys'), scope, load, call)
     return outcome as { values: Map<Key, T>; failed: Map<Key, unknown> }
   }
 
@@ -491,7 +497,7 @@ export class Cache<V = unknown> {
   async setMany(entries: Iterable<readonly [Key, V]>, options?: CallOptions): Promise<{ failed: Key[] }> {
     const call = resolveCall(this.#defaults, options)
     const scope = this.#scopeOf(options)
-    const pairs = [...new Map(entries)]
+    const pairs = [...new Map(checkPairs(entries))]
     for (const [key, value] of pairs) this.#coordinator.subjects.ofWrite(key, scope, value, call)
     const { failed } = await inPortions(pairs, ([key, value]) =>
       this.#coordinator.mutations.set(key, scope, value, call),
@@ -507,8 +513,8 @@ export class Cache<V = unknown> {
    * @throws TypeError or RangeError when a key can be none; then nothing was removed.
    */
   async deleteMany(keys: Iterable<Key>, options?: KeyOptions): Promise<{ deleted: number; failed: Key[] }> {
-    const scope = this.#scopeOf(options)
-    const all = [...new Set(keys)]
+    const scope = this.#keyScope(options)
+    const all = [...new Set(checkSeveral(keys, 'keys'))]
     for (const key of all) this.#coordinator.subjects.of(key, scope)
     const { failed, results } = await inPortions(all, (key) => this.#coordinator.mutations.delete(key, scope))
     return { deleted: results.filter((existed) => existed).length, failed }
@@ -725,7 +731,15 @@ export class Cache<V = unknown> {
   }
 
   #hit(key: Key, options: KeyOptions | undefined): unknown {
-    return this.#reads.hit(key, this.#scopeOf(options), true)
+    const value = this.#reads.hit(key, this.#scopeOf(options), true)
+    if (value === undefined && options !== undefined) checkNames(options, keyOptionNames, 'options')
+    return value
+  }
+
+  /** The scope that options say which can say nothing else. */
+  #keyScope(options: KeyOptions | undefined): KeyScope {
+    if (options !== undefined) checkNames(options, keyOptionNames, 'options')
+    return this.#scopeOf(options)
   }
 
   #scopeOf(options: KeyOptions | undefined): KeyScope {
@@ -736,6 +750,20 @@ export class Cache<V = unknown> {
     const scope = withVersion(this.#scope, options.version)
     return scope.text === this.#scope.text ? this.#scope : scope
   }
+}
+
+/** Whether a `getOrSet` may not be answered from L1. */
+function passesCopies({ forceFresh, skip }: LoadOptions): boolean {
+  return (forceFresh !== undefined && checkFlag(forceFresh, 'forceFresh')) || checkSkip(skip) === 'copies'
+}
+
+function checkPairs<V>(entries: Iterable<readonly [Key, V]>): (readonly [Key, V])[] {
+  const pairs = checkSeveral(entries, 'entries')
+  for (const pair of pairs) {
+    if (!Array.isArray(pair))
+      throw new TypeError(`entries: ${describe(pair)} is no pair of a key and a value`)
+  }
+  return pairs
 }
 
 /** Calls `mutate` for each, in portions, since each mutation has its deadline from the moment it is called. */
@@ -778,7 +806,5 @@ function wholeVersion(version: KeyVersion): number {
 
 /** Tags to invalidate: any number of what may be one. */
 function namedTags(tags: Iterable<string>): string[] {
-  if (typeof tags === 'string')
-    throw new TypeError(`tags: ${describe(tags)} is one string, not several in an array`)
-  return [...new Set(tags)].flatMap((tag) => checkTags([tag]))
+  return [...new Set(checkSeveral(tags, 'tags'))].flatMap((tag) => checkTags([tag]))
 }

@@ -2,7 +2,7 @@
 
 import type { Bus } from './bus/bus.ts'
 import { Cache, type CacheHealth } from './cache.ts'
-import { type Clock, systemClock } from './clock.ts'
+import type { Clock } from './clock.ts'
 import { type Codec, checkCodec } from './codecs/codec.ts'
 import { jsonCodec } from './codecs/json.ts'
 import { authorityOf } from './coordinator/authority.ts'
@@ -38,7 +38,7 @@ import {
   type LoadLimits,
   resolveDefaults,
 } from './options.ts'
-import { type Random, randomId, systemRandom } from './random.ts'
+import { type Random, randomId } from './random.ts'
 import type { RequestPort } from './request-memory.ts'
 import type { Tier } from './tiers/tier.ts'
 
@@ -277,13 +277,13 @@ const LEAST_LEASE_MS = 500
  */
 export function createCache<V = unknown>(options: CacheOptions = {}): CacheOf<V> {
   checkNames(options, optionNames, 'createCache')
-  const clock = options.clock === undefined ? systemClock : checkClock(options.clock)
-  const random = options.random === undefined ? systemRandom : checkRandom(options.random)
+  const clock = checkClock(options.clock)
+  const random = checkRandom(options.random)
   const codec = options.codec === undefined ? jsonCodec() : checkCodec(options.codec)
-  const tiers = checkTiers(options.tiers ?? [])
+  const { onAdvice, prefix = '', version = 1 } = options
+  const tiers = checkTiers(options.tiers === undefined ? [] : options.tiers)
   const bus = options.bus === undefined ? undefined : checkBus(options.bus)
-  const prefix = options.prefix ?? ''
-  const scope = keyScope(prefix, options.version ?? 1)
+  const scope = keyScope(prefix, version)
   const defaults = resolveDefaults(options)
   const deadlineMs =
     options.tierTimeout === undefined ? defaultLimits.deadlineMs : toMs(options.tierTimeout, 'tierTimeout')
@@ -302,6 +302,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): CacheOf<V>
       : checkCount(options.maxLoads, 'maxLoads', 1, Number.MAX_SAFE_INTEGER)
   const { waitUntil } = options
   if (waitUntil !== undefined) checkFunction(waitUntil, 'waitUntil')
+  if (onAdvice !== undefined) checkFunction(onAdvice, 'onAdvice')
 
   const { audit = DEFAULT_AUDIT } = options
   if (typeof audit !== 'number') throw new TypeError(`audit: ${describe(audit)} is not a number`)
@@ -348,7 +349,8 @@ export function createCache<V = unknown>(options: CacheOptions = {}): CacheOf<V>
     tags,
     events,
   })
-  const l1 = options.l1 === false ? undefined : createFirstLevel(options.l1, codec, bus, clock, random)
+  const { l1: first = {} } = options
+  const l1 = first === false ? undefined : createFirstLevel(first, codec, bus, clock, random)
   const copies = new Copies({ l1, invalidations, tags, hasBus: bus !== undefined, clock, scope })
   const origin = randomId(random)
   const busGuard = bus && new Guard(bus.name, clock, events, limits)
@@ -380,7 +382,7 @@ export function createCache<V = unknown>(options: CacheOptions = {}): CacheOf<V>
 
   const { inbound } = coordinator
   const snapshots = new Snapshots({ copies, tags, scope, clock, authority, inbound, busGuard })
-  const restore = options.l1 === false ? undefined : options.l1?.restore
+  const restore = first === false ? undefined : first.restore
   const restored = restore && l1?.restore(restore, snapshots)
   void restored?.then(({ status, entries, leftOut, error }) => {
     if (events.hears('snapshot.restored')) {
@@ -398,14 +400,14 @@ export function createCache<V = unknown>(options: CacheOptions = {}): CacheOf<V>
     hasBus: bus !== undefined,
     hasLeases: authority?.depth !== undefined,
   })
-  for (const each of advice) options.onAdvice?.(each)
+  for (const each of advice) onAdvice?.(each)
 
   const cache = new Cache<V>({
     coordinator,
     events,
     clock,
     scope,
-    version: options.version ?? 1,
+    version,
     defaults,
     l1,
     restored: restored ?? Promise.resolve(nothingRestored('absent')),
@@ -450,20 +452,20 @@ function outboxOf({ whenDown = 'reject', maxQueuedBytes }: CacheOptions): Outbox
     throw new TypeError(`whenDown: ${describe(whenDown)} is neither 'reject' nor 'queue'`)
   if (maxQueuedBytes !== undefined && whenDown === 'reject')
     throw new TypeError("maxQueuedBytes: nothing is queued; it goes with whenDown: 'queue'")
-  const bytes = checkCount(maxQueuedBytes ?? DEFAULT_QUEUED_BYTES, 'maxQueuedBytes', 1, 2 ** 32)
+  const bytes = checkCount(maxQueuedBytes, 'maxQueuedBytes', 1, 2 ** 32, DEFAULT_QUEUED_BYTES)
   return whenDown === 'queue' ? new Outbox(bytes) : undefined
 }
 
 function createFirstLevel(
-  options: CacheL1Options | undefined,
+  options: CacheL1Options,
   codec: Codec,
   bus: Bus | undefined,
   clock: Clock,
   random: Random,
 ): L1<unknown> {
-  const { policy = defaultPolicy, ...held } = options ?? {}
-  checkNames(options ?? {}, l1Names, 'l1')
-  checkRestore(options ?? {}, bus)
+  checkNames(options, l1Names, 'l1')
+  const { policy = defaultPolicy, ...held } = options
+  checkRestore(options, bus)
   const isUnlimited = held.maxEntries === undefined && held.maxBytes === undefined
   const budget = budgetOf(isUnlimited ? { ...held, maxEntries: DEFAULT_L1_ENTRIES } : held, codec, 'l1.')
   const sharing = sharingOf(held, budget.codec !== undefined, 'l1.')

@@ -4,8 +4,8 @@
 
 import type { Cache, KeyOptions } from './cache.ts'
 import { describe } from './duration.ts'
-import type { Key } from './key.ts'
-import { checkFunction, type LoadOptions } from './options.ts'
+import { type Key, withVersion } from './key.ts'
+import { checkCall, checkFunction, checkSeveral, type LoadOptions } from './options.ts'
 
 /** How calls become keys: by a function of yours, or by a name and the arguments. */
 export interface WrapOptions<Args extends unknown[], V> extends LoadOptions<V> {
@@ -43,15 +43,20 @@ export function wrap<Args extends unknown[], V>(
   options: WrapOptions<Args, V>,
 ): Wrapped<Args, V> {
   checkFunction(run, 'run')
-  const { key: given, name, ...call } = options
-  const keyOf = given ?? keyByName(name)
+  const call = callOf(options)
+  const keyOf = options.key ?? keyByName(options.name)
   const scope: KeyOptions = call.version === undefined ? {} : { version: call.version }
-  const wrapped = (...args: Args): Promise<V> =>
-    cache.getOrSet<unknown>(keyOf(...args), () => run(...args), call) as Promise<V>
+  const wrapped = (...args: Args): Promise<V> => {
+    try {
+      return cache.getOrSet<unknown>(keyOf(...args), () => run(...args), call) as Promise<V>
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
   return Object.assign(wrapped, {
     key: keyOf,
-    invalidate: (...args: Args) => cache.delete(keyOf(...args), scope),
-    expire: (...args: Args) => cache.expire(keyOf(...args), scope),
+    invalidate: async (...args: Args) => cache.delete(keyOf(...args), scope),
+    expire: async (...args: Args) => cache.expire(keyOf(...args), scope),
   })
 }
 
@@ -73,10 +78,11 @@ export function cached<Args extends unknown[], V>(
   method: (this: This, ...args: Args) => V | PromiseLike<V>,
   context: { readonly name: string | symbol },
 ) => (this: This, ...args: Args) => Promise<V> {
-  const { key: given, name, ...call } = options
+  const call = callOf(options)
+  const { key: given, name } = options
   return (method, context) => {
-    const keyOf = given ?? keyByName(name ?? String(context.name))
-    return function (this, ...args) {
+    const keyOf = given ?? keyByName(name === undefined ? String(context.name) : name)
+    return async function (this, ...args) {
       const key = keyOf.apply(this, args)
       return cache.getOrSet<unknown>(key, () => method.apply(this, args), call) as Promise<V>
     }
@@ -109,13 +115,25 @@ export async function invalidateAround<R>(
   keys: Key | readonly Key[],
   change: () => R | PromiseLike<R>,
 ): Promise<R> {
-  const all = typeof keys === 'object' ? keys : [keys]
+  checkFunction(change, 'change')
+  const all = typeof keys === 'object' ? checkSeveral(keys, 'keys') : [keys]
   await Promise.all(all.map((key) => cache.delete(key)))
   try {
     return await change()
   } finally {
     await Promise.all(all.map((key) => cache.delete(key)))
   }
+}
+
+/** What wrapped calls are told, refused at once when no call could be told it. */
+function callOf<Args extends unknown[], V>(options: WrapOptions<Args, V>): LoadOptions<V> {
+  if (typeof options !== 'object' || options === null)
+    throw new TypeError(`options: ${describe(options)} is not an object with a name, or a key`)
+  const { key, name: _, ...call } = options
+  if (key !== undefined) checkFunction(key, 'key')
+  if (call.version !== undefined) withVersion({ prefix: '' }, call.version)
+  checkCall(call)
+  return call
 }
 
 function keyByName(name: string | undefined): (...args: readonly unknown[]) => string {

@@ -1,11 +1,11 @@
 // What a cache and a call can be told, and how that is checked: once, where it enters, into readonly
 // objects without optionals. A tier's and a bus's own options are in their files.
 
-import type { Clock } from './clock.ts'
+import { type Clock, systemClock } from './clock.ts'
 import { type Duration, describe, toMs } from './duration.ts'
 import type { Lifetime } from './entry.ts'
 import type { KeyVersion } from './key.ts'
-import type { Random } from './random.ts'
+import { type Random, systemRandom } from './random.ts'
 
 /** Times that a cache gives to its entries, and that a call may give to one. */
 export interface LifetimeOptions {
@@ -194,6 +194,23 @@ const MOST_TAGS = 64
 const LONGEST_TAG_BYTES = 256
 const DEFAULT_FAILURE_THROTTLE_MS = 1_000
 
+/** What holds where neither a cache nor a call says anything. */
+const nothingSaid: ResolvedCall = {
+  lifetime: undefined,
+  staleWhileRevalidateMs: 0,
+  staleIfErrorMs: 0,
+  loadTimeoutMs: Number.POSITIVE_INFINITY,
+  softLoadTimeoutMs: Number.POSITIVE_INFINITY,
+  failureThrottleMs: DEFAULT_FAILURE_THROTTLE_MS,
+  loadLeaseMs: 0,
+  refreshAhead: undefined,
+  jitter: 0,
+  fallback: undefined,
+  tags: noTags,
+  isForced: false,
+  skip: undefined,
+}
+
 /**
  * Puts a call's options over the cache's.
  *
@@ -324,22 +341,7 @@ export function lifetimeOf(call: ResolvedCall): Lifetime {
 export function resolveDefaults(options: LifetimeOptions & LoadLimits): ResolvedCall {
   const { failureThrottle, jitter, loadLease, loadTimeout, refreshAhead } = options
   const { softLoadTimeout, staleIfError, staleWhileRevalidate, ttl } = options
-  const nothing: ResolvedCall = {
-    lifetime: undefined,
-    staleWhileRevalidateMs: 0,
-    staleIfErrorMs: 0,
-    loadTimeoutMs: Number.POSITIVE_INFINITY,
-    softLoadTimeoutMs: Number.POSITIVE_INFINITY,
-    failureThrottleMs: DEFAULT_FAILURE_THROTTLE_MS,
-    loadLeaseMs: 0,
-    refreshAhead: undefined,
-    jitter: 0,
-    fallback: undefined,
-    tags: noTags,
-    isForced: false,
-    skip: undefined,
-  }
-  return resolveCall(nothing, {
+  return resolveCall(nothingSaid, {
     ...(failureThrottle === undefined ? {} : { failureThrottle }),
     ...(jitter === undefined ? {} : { jitter }),
     ...(loadLease === undefined ? {} : { loadLease }),
@@ -386,14 +388,44 @@ export function checkNames(
 /**
  * Refuses what is not a whole number within bounds.
  *
+ * @param usual - Taken for `undefined`, and for that alone: `null` may be meant as "no limit" by whoever writes it.
  * @throws TypeError or RangeError with the option's name, the value and the rule.
  */
-export function checkCount(value: unknown, option: string, least: number, most: number): number {
+export function checkCount(
+  value: unknown,
+  option: string,
+  least: number,
+  most: number,
+  usual?: number,
+): number {
+  if (value === undefined && usual !== undefined) return usual
   if (typeof value !== 'number') throw new TypeError(`${option}: ${describe(value)} is not a number`)
   if (!Number.isInteger(value) || value < least || value > most) {
     throw new RangeError(`${option}: ${value} must be a whole number from ${least} to ${most}`)
   }
   return value
+}
+
+/**
+ * Refuses what is not several of something: text is, of its characters, which nobody means.
+ *
+ * @throws TypeError.
+ */
+export function checkSeveral<T>(value: Iterable<T>, option: string): T[] {
+  if (typeof value === 'string')
+    throw new TypeError(`${option}: ${describe(value)} is one string, not several in an array`)
+  if (typeof (value as Partial<Iterable<T>> | null | undefined)?.[Symbol.iterator] !== 'function')
+    throw new TypeError(`${option}: ${describe(value)} is neither an array nor another iterable`)
+  return [...value]
+}
+
+/**
+ * Refuses options of a call that no call could have, whatever its cache.
+ *
+ * @throws TypeError or RangeError with the option's name, the value and the rule.
+ */
+export function checkCall(options: LoadOptions): void {
+  resolveCall(nothingSaid, options)
 }
 
 /** Refuses what can not be called, with a TypeError. */
@@ -402,11 +434,11 @@ export function checkFunction(value: unknown, option: string): void {
 }
 
 /**
- * Refuses a clock that is not one.
+ * Refuses a clock that is not one; `undefined` is the machine's.
  *
  * @throws TypeError.
  */
-export function checkClock(value: unknown): Clock {
+export function checkClock(value: unknown = systemClock): Clock {
   const clock = value as Partial<Clock> | null | undefined
   if (
     typeof clock?.now !== 'function' ||
@@ -419,11 +451,11 @@ export function checkClock(value: unknown): Clock {
 }
 
 /**
- * Refuses a source of randomness that is not one.
+ * Refuses a source of randomness that is not one; `undefined` is the machine's.
  *
  * @throws TypeError.
  */
-export function checkRandom(value: unknown): Random {
+export function checkRandom(value: unknown = systemRandom): Random {
   const random = value as Partial<Random> | null | undefined
   if (typeof random?.bytes !== 'function' || typeof random.next !== 'function') {
     throw new TypeError(`random: ${describe(value)} has no bytes() and next()`)

@@ -48,7 +48,7 @@ const DEFAULT_ENTRIES = 1_000
  */
 export function requestScope(options: RequestScopeOptions = {}): RequestScope {
   checkNames(options, ['maxEntries'], 'requestScope')
-  const most = checkCount(options.maxEntries ?? DEFAULT_ENTRIES, 'maxEntries', 1, 1_000_000)
+  const most = checkCount(options.maxEntries, 'maxEntries', 1, 1_000_000, DEFAULT_ENTRIES)
   const contexts = new AsyncLocalStorage<Context>()
   const memoryNow = (): RequestMemory | undefined => {
     const memory = contexts.getStore()?.memory

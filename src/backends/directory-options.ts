@@ -3,10 +3,10 @@
 
 import { realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { type Clock, systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import { describe } from '../duration.ts'
 import { checkClock, checkCount, checkRandom } from '../options.ts'
-import { type Random, systemRandom } from '../random.ts'
+import type { Random } from '../random.ts'
 
 /** What `fileTier` and `fileBus` take alike. */
 export interface SharedDirectoryOptions {
@@ -60,7 +60,7 @@ export const directoryOptionNames: readonly string[] = [
 
 /** @throws TypeError or RangeError with the option's name, the value and the rule. */
 export function resolveDirectory(options: SharedDirectoryOptions): ResolvedDirectory {
-  const { directory, random = systemRandom } = options
+  const { directory } = options
   if (typeof directory !== 'string') throw new TypeError(`directory: ${describe(directory)} is not a path`)
   if (directory === '' || directory.includes('\0')) {
     throw new RangeError(
@@ -71,10 +71,10 @@ export function resolveDirectory(options: SharedDirectoryOptions): ResolvedDirec
   return {
     path: realPathOf(givenPath),
     givenPath,
-    logBytes: checkCount(options.logBytes ?? 2 ** 20, 'logBytes', 4096, 2 ** 30),
-    lockWaitMs: checkCount(options.lockWaitMs ?? 5_000, 'lockWaitMs', 1, 3_600_000),
-    clock: checkClock(options.clock ?? systemClock),
-    random: checkRandom(random),
+    logBytes: checkCount(options.logBytes, 'logBytes', 4096, 2 ** 30, 2 ** 20),
+    lockWaitMs: checkCount(options.lockWaitMs, 'lockWaitMs', 1, 3_600_000, 5_000),
+    clock: checkClock(options.clock),
+    random: checkRandom(options.random),
   }
 }
 

@@ -14,7 +14,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { CacheError } from '../errors.ts'
 import { partitionTextOf } from '../key.ts'
 import type { Message, MessageOp } from '../message.ts'
-import { checkClock, checkCount, checkNames } from '../options.ts'
+import { checkClock, checkCount, checkNames, checkRandom } from '../options.ts'
 import { type Random, randomId, systemRandom } from '../random.ts'
 import { partitionOf, type Stamp } from '../stamp.ts'
 import { TagTable } from '../tag-table.ts'
@@ -111,7 +111,7 @@ export class Hub implements Ledger {
     this.#logMessages = checkCount(logMessages, 'logMessages', 1, 1_000_000)
     this.#clock = checkClock(clock)
     this.entries = new Entries(clock, checkCount(maxEntries, 'maxEntries', 1, 2 ** 24))
-    this.channel = `hub:${randomId(random)}`
+    this.channel = `hub:${randomId(checkRandom(random))}`
     this.#partitions = Array.from({ length: this.partitions + 1 }, () => ({ sequence: 0, log: [] }))
     // Microseconds, as Redis begins its epochs: copies that outlive this process, such as files, must not
     // meet the same epoch again with other mutations in it.

@@ -1,10 +1,10 @@
 // What a Memcached tier is told, and how that is checked: when it is made, without a connection.
 
 import type { Duplex } from 'node:stream'
-import { type Clock, systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import { describe } from '../duration.ts'
 import { checkClock, checkCount, checkFunction, checkNames, checkRandom } from '../options.ts'
-import { type Random, systemRandom } from '../random.ts'
+import type { Random } from '../random.ts'
 import type { ConnectionOptions, ServerAddress } from './memcached-connection.ts'
 
 /** What `memcachedTier` takes. */
@@ -86,9 +86,9 @@ export function resolveMemcached(options: MemcachedTierOptions): ResolvedMemcach
     keyspace,
     fence,
     connect,
-    deadlineMs: checkCount(options.deadlineMs ?? 1_000, 'deadlineMs', 1, 3_600_000),
-    clock: checkClock(options.clock ?? systemClock),
-    random: checkRandom(options.random ?? systemRandom),
+    deadlineMs: checkCount(options.deadlineMs, 'deadlineMs', 1, 3_600_000, 1_000),
+    clock: checkClock(options.clock),
+    random: checkRandom(options.random),
   }
 }
 

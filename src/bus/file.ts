@@ -39,7 +39,7 @@ export interface FileBusOptions extends SharedDirectoryOptions {
  */
 export function fileBus(options: FileBusOptions): Bus {
   checkNames(options, [...directoryOptionNames, 'pollMs'], 'fileBus')
-  const pollMs = checkCount(options.pollMs ?? 250, 'pollMs', 1, 3_600_000)
+  const pollMs = checkCount(options.pollMs, 'pollMs', 1, 3_600_000, 250)
   return new FileBus(new SharedDirectory('file bus', resolveDirectory(options), unbounded), pollMs)
 }
 

@@ -11,7 +11,7 @@
 import { parseTold, SqlLedger, sqlEchoChannel, sqlMessageChannel } from '../backends/sql-ledger.ts'
 import { type SqlOptions, SqlStore, sqlFailureOf, sqlOptionNames } from '../backends/sql-store.ts'
 import { fromBase64 } from '../base64.ts'
-import { type Clock, systemClock, type Timer } from '../clock.ts'
+import type { Clock, Timer } from '../clock.ts'
 import { describe } from '../duration.ts'
 import { checkClock, checkNames } from '../options.ts'
 import { randomId, systemRandom } from '../random.ts'
@@ -70,7 +70,7 @@ const SILENCE_MS = 5_000
  */
 export function postgresBus(options: PostgresBusOptions): Bus {
   checkNames(options, [...sqlOptionNames, 'subscriber', 'clock'], 'postgresBus')
-  const clock = checkClock(options.clock ?? systemClock)
+  const clock = checkClock(options.clock)
   const store = new SqlStore('postgres bus', options, { maxEntries: null, clock })
   if (store.dialect.ring === undefined) {
     throw new TypeError(`executor: it is for ${store.dialect.name}, which has no NOTIFY; take sqlBus there`)

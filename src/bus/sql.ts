@@ -7,7 +7,7 @@
 
 import { hangBell, SqlLedger } from '../backends/sql-ledger.ts'
 import { type SqlOptions, SqlStore, sqlOptionNames } from '../backends/sql-store.ts'
-import { type Clock, systemClock, type Timer } from '../clock.ts'
+import type { Clock, Timer } from '../clock.ts'
 import { checkClock, checkCount, checkNames } from '../options.ts'
 import { isAtOrAfter, type Stamp } from '../stamp.ts'
 import type { Ledger } from '../tiers/ledger.ts'
@@ -36,8 +36,8 @@ export interface SqlBusOptions extends SqlOptions {
  */
 export function sqlBus(options: SqlBusOptions): Bus {
   checkNames(options, [...sqlOptionNames, 'pollMs', 'clock'], 'sqlBus')
-  const clock = checkClock(options.clock ?? systemClock)
-  const pollMs = checkCount(options.pollMs ?? 250, 'pollMs', 1, 3_600_000)
+  const clock = checkClock(options.clock)
+  const pollMs = checkCount(options.pollMs, 'pollMs', 1, 3_600_000, 250)
   return new SqlBus(new SqlStore('sql bus', options, { maxEntries: null, clock }), pollMs, clock)
 }
 

@@ -14,7 +14,7 @@ import * as zlib from 'node:zlib'
 import { describe } from '../duration.ts'
 import { CacheError } from '../errors.ts'
 import { checkCount, checkNames } from '../options.ts'
-import type { Codec } from './codec.ts'
+import { type Codec, checkCodec } from './codec.ts'
 
 /** How values are compressed: `zstd` needs Node 22.15 or newer. */
 export type CompressionAlgorithm = 'deflate' | 'brotli' | 'zstd'
@@ -86,12 +86,13 @@ const algorithms: readonly Algorithm[] = [deflate(), brotli(), zstd()].flatMap((
  */
 export function compressedCodec(codec: Codec, options: CompressedCodecOptions = {}): Codec {
   checkNames(options, ['algorithm', 'level', 'thresholdBytes', 'maxBytes'], 'compressedCodec')
+  checkCodec(codec)
   const { algorithm: chosen = 'deflate' } = options
   const algorithm = algorithmOf(chosen)
   const [lowest, highest, usual] = algorithm.levels
-  const level = checkCount(options.level ?? usual, 'level', lowest, highest)
-  const thresholdBytes = checkCount(options.thresholdBytes ?? 1_024, 'thresholdBytes', 0, 2 ** 30)
-  const maxBytes = checkCount(options.maxBytes ?? 2 ** 26, 'maxBytes', 1, 2 ** 30)
+  const level = checkCount(options.level, 'level', lowest, highest, usual)
+  const thresholdBytes = checkCount(options.thresholdBytes, 'thresholdBytes', 0, 2 ** 30, 1_024)
+  const maxBytes = checkCount(options.maxBytes, 'maxBytes', 1, 2 ** 30, 2 ** 26)
 
   return {
     id: 4,

@@ -19,7 +19,7 @@
 import { randomFillSync } from 'node:crypto'
 import { CacheError } from '../errors.ts'
 import { checkNames } from '../options.ts'
-import type { Codec } from './codec.ts'
+import { type Codec, checkCodec } from './codec.ts'
 import { NONCE_BYTES, TAG_BYTES, XaesGcm } from './xaes.ts'
 
 /** A key with the name under which entries ask for it. */
@@ -55,6 +55,7 @@ const FORMAT = 2
  */
 export function encryptedCodec(codec: Codec, options: EncryptedCodecOptions): Codec {
   checkNames(options, ['keys'], 'encryptedCodec')
+  checkCodec(codec)
   const keys = keysOf(options.keys)
   const first = keys.values().next().value as Sealer
 

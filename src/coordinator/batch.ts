@@ -124,7 +124,11 @@ async function call(load: BulkLoader<unknown>, wanted: ReadonlyMap<Key, Wanted>)
         `load: it returned ${describe(loaded)} and must return a Map, or pairs of key and value`,
       )
     }
-    for (const [key, value] of loaded as Iterable<readonly [Key, unknown]>) wanted.get(key)?.resolve(value)
+    for (const pair of loaded as Iterable<readonly [Key, unknown]>) {
+      if (!Array.isArray(pair))
+        throw new TypeError(`load: ${describe(pair)} in what it returned is no pair of key and value`)
+      wanted.get(pair[0])?.resolve(pair[1])
+    }
     for (const { resolve } of wanted.values()) resolve(undefined)
   } catch (error) {
     for (const { reject } of wanted.values()) reject(error)

@@ -1,10 +1,10 @@
 // What an HTTP cache and a route can be told, checked and resolved once.
 
 import type { Cache } from '../cache.ts'
-import { type Clock, systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import { type Duration, describe, toMs } from '../duration.ts'
 import { checkClock, checkCount, checkNames, checkRandom, checkTags } from '../options.ts'
-import { type Random, systemRandom } from '../random.ts'
+import type { Random } from '../random.ts'
 import { type Fields, isToken } from './policy/fields.ts'
 import type { RequestHead, StoringRules } from './policy/storable.ts'
 
@@ -265,38 +265,39 @@ const nothing: PageRules = {
 export function resolveHttp(options: HttpCacheOptions): HttpRules {
   checkNames(options, optionNames, 'httpCache')
   const { cache, prefix = 'page', targets = [], cacheStatus = 'tierwheel' } = options
+  const { collapseTimeout = DEFAULT_COLLAPSE_MS, keepForValidation = 0 } = options
   if (typeof cache?.getOrSet !== 'function' || typeof cache.l1?.get !== 'function') {
     throw new TypeError(`cache: ${describe(cache)} is not a cache; make one with createCache()`)
   }
   if (typeof prefix !== 'string' || prefix.includes(':') || prefix.length > 64) {
     throw new TypeError(`prefix: ${describe(prefix)} must be a string of at most 64 characters, none a colon`)
   }
-  if (cacheStatus !== false && !isToken(cacheStatus)) {
+  if (cacheStatus !== false && !(typeof cacheStatus === 'string' && isToken(cacheStatus))) {
     throw new TypeError(`cacheStatus: ${describe(cacheStatus)} is neither a token nor false`)
   }
   const base: PageRules = {
     ...nothing,
     defaultTtlMs: options.defaultTtl === undefined ? undefined : toMs(options.defaultTtl, 'defaultTtl'),
-    heuristic: checkBoolean(options.heuristic ?? false, 'heuristic'),
-    statuses: checkStatuses(options.statuses ?? [200]),
+    heuristic: checkBoolean(options.heuristic, 'heuristic', false),
+    statuses: checkStatuses(options.statuses === undefined ? [200] : options.statuses),
     targets: checkFieldNames(targets, 'targets'),
-    isStrictAge: checkBoolean(options.strictAge ?? true, 'strictAge'),
+    isStrictAge: checkBoolean(options.strictAge, 'strictAge', true),
   }
   return {
     cache,
     prefix,
     page: resolvePageOver(base, options),
-    keepForValidationMs: toMs(options.keepForValidation ?? 0, 'keepForValidation'),
-    maxBodyBytes: checkCount(options.maxBodyBytes ?? DEFAULT_BODY_BYTES, 'maxBodyBytes', 0, 2 ** 31 - 1),
+    keepForValidationMs: toMs(keepForValidation, 'keepForValidation'),
+    maxBodyBytes: checkCount(options.maxBodyBytes, 'maxBodyBytes', 0, 2 ** 31 - 1, DEFAULT_BODY_BYTES),
     tagField: options.tagField === undefined ? undefined : checkFieldNames([options.tagField], 'tagField')[0],
-    hasPrefixes: checkBoolean(options.prefixes ?? false, 'prefixes'),
-    trustsProxy: checkBoolean(options.trustProxy ?? false, 'trustProxy'),
-    honoursRequest: checkBoolean(options.requestDirectives ?? true, 'requestDirectives'),
-    makesEtag: checkBoolean(options.etag ?? true, 'etag'),
-    collapseMs: toMs(options.collapseTimeout ?? DEFAULT_COLLAPSE_MS, 'collapseTimeout'),
+    hasPrefixes: checkBoolean(options.prefixes, 'prefixes', false),
+    trustsProxy: checkBoolean(options.trustProxy, 'trustProxy', false),
+    honoursRequest: checkBoolean(options.requestDirectives, 'requestDirectives', true),
+    makesEtag: checkBoolean(options.etag, 'etag', true),
+    collapseMs: toMs(collapseTimeout, 'collapseTimeout'),
     statusName: cacheStatus === false ? undefined : cacheStatus,
-    clock: options.clock === undefined ? systemClock : checkClock(options.clock),
-    random: options.random === undefined ? systemRandom : checkRandom(options.random),
+    clock: checkClock(options.clock),
+    random: checkRandom(options.random),
   }
 }
 
@@ -328,7 +329,7 @@ function resolvePageOver(base: PageRules, options: PageOptions): PageRules {
     headers: options.headers === undefined ? base.headers : checkFieldNames(options.headers, 'headers'),
     cookies: names,
     keysCookies: names === 'all' || names.length > 0 || (key ?? base.key) !== undefined,
-    isStrict: checkBoolean(options.strict ?? base.isStrict, 'strict'),
+    isStrict: checkBoolean(options.strict, 'strict', base.isStrict),
     key: key ?? base.key,
     tags: tags === undefined ? base.tags : typeof tags === 'function' ? tags : checkTags(tags),
   }
@@ -362,7 +363,8 @@ function checkStatuses(statuses: unknown): ReadonlySet<number> | 'explicit' {
   return new Set(statuses.map((status) => checkCount(status, 'statuses', 200, 599)))
 }
 
-function checkBoolean(value: unknown, option: string): boolean {
+function checkBoolean(given: unknown, option: string, usual: boolean): boolean {
+  const value = given === undefined ? usual : given
   if (typeof value !== 'boolean')
     throw new TypeError(`${option}: ${describe(value)} is neither true nor false`)
   return value

@@ -36,6 +36,7 @@ import { type EvictionPolicy, queueNames } from '../core/policies.ts'
 import { type Duration, describe, toMs } from '../duration.ts'
 import { CacheError } from '../errors.ts'
 import type { Key } from '../key.ts'
+import { checkNames } from '../options.ts'
 import type { Random } from '../random.ts'
 import type { Budget } from './budget.ts'
 import { ByteValues } from './byte-values.ts'
@@ -897,8 +898,12 @@ export class L1<V> implements PreparedHome<V> {
     core.drain()
   }
 
-  #ttlOf({ ttl }: L1CallOptions): number {
-    if (ttl === undefined) return this.#ttlMs
+  #ttlOf(options: L1CallOptions): number {
+    const ttl = options?.ttl
+    if (ttl === undefined) {
+      checkNames(options, ['ttl'], 'options')
+      return this.#ttlMs
+    }
     return ttl === null ? Infinity : toMs(ttl, 'ttl')
   }
 }

@@ -1,6 +1,7 @@
 // The events of caches on Node's diagnostics channels, for tools that watch a program from outside of it.
 
 import { channel } from 'node:diagnostics_channel'
+import { checkSeveral } from '../options.ts'
 import type { CacheEventName, CacheEvents } from './events.ts'
 
 /** What can be listened to: a cache. */
@@ -30,7 +31,7 @@ export function publishEvents(
   cache: string,
   names: readonly CacheEventName[],
 ): () => void {
-  const ends = names.map((name) => {
+  const ends = checkSeveral(names, 'names').map((name) => {
     const target = channel(`tierwheel:${name}`)
     return source.on(name, (event) => {
       if (target.hasSubscribers) target.publish({ cache, event } satisfies Diagnostic)

@@ -3,6 +3,7 @@
 //
 // Nothing is paid without a listener: whoever would tell asks `hears(name)` before it builds the event.
 
+import { describe } from '../duration.ts'
 import type { CacheError } from '../errors.ts'
 import type { Key } from '../key.ts'
 
@@ -67,6 +68,28 @@ export interface CacheEvents {
 /** Name of an event. */
 export type CacheEventName = keyof CacheEvents
 
+const eventNames: Readonly<Record<CacheEventName, true>> = {
+  'audit.stale': true,
+  'bus.connected': true,
+  'bus.failed': true,
+  'bus.gap': true,
+  'entry.hit': true,
+  'entry.invalidated': true,
+  'entry.missed': true,
+  'entry.undecodable': true,
+  'entry.unencodable': true,
+  'listener.failed': true,
+  'load.failed': true,
+  'load.finished': true,
+  'load.outwaited': true,
+  'load.throttled': true,
+  'mutation.committed': true,
+  'mutation.queued': true,
+  'refresh.started': true,
+  'snapshot.restored': true,
+  'tier.failed': true,
+}
+
 /** Tells listeners what happened. */
 export class Events {
   readonly #listeners = new Map<CacheEventName, Set<(event: never) => void>>()
@@ -78,8 +101,16 @@ export class Events {
     return this.#listeners.has(name)
   }
 
-  /** Adds a listener and returns the function that takes it away again. */
+  /**
+   * Adds a listener and returns the function that takes it away again.
+   *
+   * @throws TypeError for a name that no event has.
+   */
   on<Name extends CacheEventName>(name: Name, listener: (event: CacheEvents[Name]) => void): () => void {
+    if (!Object.hasOwn(eventNames, name)) {
+      const known = Object.keys(eventNames).join(', ')
+      throw new TypeError(`name: there is no event ${describe(name)}; there are ${known}`)
+    }
     const listeners = this.#listeners.get(name) ?? new Set()
     this.#listeners.set(name, listeners)
     listeners.add(listener)

@@ -8,7 +8,7 @@
 //
 // A tier that fails once, or takes longer than `deadlineMs`, is left alone for `retryMs`.
 
-import { type Clock, systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import { describe } from '../duration.ts'
 import { CacheError } from '../errors.ts'
 import { checkClock, checkCount, checkFunction, checkNames } from '../options.ts'
@@ -73,9 +73,9 @@ export function failoverTier(first: Tier, second: Tier, options: FailoverTierOpt
   if (first === second) throw new TypeError('second: it is the same tier as first')
   if (onChange !== undefined) checkFunction(onChange, 'onChange')
   return new FailoverTier(first, second, {
-    deadlineMs: checkCount(options.deadlineMs ?? 200, 'deadlineMs', 1, 3_600_000),
-    retryMs: checkCount(options.retryMs ?? 1_000, 'retryMs', 1, 3_600_000),
-    clock: checkClock(options.clock ?? systemClock),
+    deadlineMs: checkCount(options.deadlineMs, 'deadlineMs', 1, 3_600_000, 200),
+    retryMs: checkCount(options.retryMs, 'retryMs', 1, 3_600_000, 1_000),
+    clock: checkClock(options.clock),
     onChange,
   })
 }

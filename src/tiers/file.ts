@@ -78,11 +78,11 @@ const ownOptionNames = ['cullFrequency', 'maxBytes', 'maxEntries', 'maxEntryByte
 export function fileTier(options: FileTierOptions): Tier {
   checkNames(options, [...directoryOptionNames, ...ownOptionNames], 'fileTier')
   const bounds = {
-    maxEntryBytes: checkCount(options.maxEntryBytes ?? 16 * 2 ** 20, 'maxEntryBytes', 1, 2 ** 30),
-    maxEntries: checkCount(options.maxEntries ?? 100_000, 'maxEntries', 1, 2 ** 32),
-    maxBytes: checkCount(options.maxBytes ?? 2 ** 30, 'maxBytes', 1, 2 ** 50),
-    cullFrequency: checkCount(options.cullFrequency ?? 3, 'cullFrequency', 1, 1_000),
-    pruneFiles: checkCount(options.pruneFiles ?? 10_000, 'pruneFiles', 1, 2 ** 32),
+    maxEntryBytes: checkCount(options.maxEntryBytes, 'maxEntryBytes', 1, 2 ** 30, 16 * 2 ** 20),
+    maxEntries: checkCount(options.maxEntries, 'maxEntries', 1, 2 ** 32, 100_000),
+    maxBytes: checkCount(options.maxBytes, 'maxBytes', 1, 2 ** 50, 2 ** 30),
+    cullFrequency: checkCount(options.cullFrequency, 'cullFrequency', 1, 1_000, 3),
+    pruneFiles: checkCount(options.pruneFiles, 'pruneFiles', 1, 2 ** 32, 10_000),
   }
   return new FileTier(new SharedDirectory('file tier', resolveDirectory(options), bounds))
 }

@@ -81,7 +81,7 @@ export function lmdbTier(options: LmdbTierOptions): Tier {
       `database: ${describe(database)} may have 1 to 64 characters, each a letter, a digit, a dot, a hyphen or an underscore`,
     )
   }
-  const pruneEntries = checkCount(options.pruneEntries ?? 10_000, 'pruneEntries', 1, 2 ** 32)
+  const pruneEntries = checkCount(options.pruneEntries, 'pruneEntries', 1, 2 ** 32, 10_000)
   return new LmdbTier(environment, database, checkClock(clock), pruneEntries)
 }
 

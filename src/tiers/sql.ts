@@ -18,7 +18,7 @@ import {
   SqlStore,
   sqlOptionNames,
 } from '../backends/sql-store.ts'
-import { type Clock, systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import { checkClock, checkCount, checkNames } from '../options.ts'
 import type { Ledger } from './ledger.ts'
 import type { Tier, TierEntry, TierScope, TierSupports, TierWrite } from './tier.ts'
@@ -76,7 +76,7 @@ export interface CacheTableOptions {
  */
 export function sqlTier(options: SqlTierOptions): Tier {
   checkNames(options, [...sqlOptionNames, 'maxEntries', 'clock'], 'sqlTier')
-  const clock = checkClock(options.clock ?? systemClock)
+  const clock = checkClock(options.clock)
   const { maxEntries = 100_000 } = options
   if (maxEntries !== null) checkCount(maxEntries, 'maxEntries', 1, 1_000_000_000)
   return new SqlTier(new SqlStore('sql tier', options, { maxEntries, clock }))
