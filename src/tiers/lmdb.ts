@@ -47,7 +47,8 @@ export interface LmdbEnvironment {
 
 /** What is asked of a database. */
 interface Database {
-  get(key: string | Uint8Array): Buffer | undefined
+  /** What is under a key, in memory that the next look into the database may use again. */
+  getBinaryFast(key: string | Uint8Array): Buffer | undefined
   put(key: Uint8Array, value: Uint8Array): Promise<boolean>
   remove(key: Uint8Array): Promise<boolean>
   transaction<T>(action: () => T): Promise<T>
@@ -221,7 +222,7 @@ class LmdbTier implements Tier {
         const start = this.#pruneFrom
         const keys = [...database.getKeys(start === undefined ? { limit } : { start, limit })]
         const isDead = (key: Uint8Array): boolean =>
-          this.#judge(database.get(key), Buffer.from(key).toString()) === undefined
+          this.#look(database, Buffer.from(key).toString()) === undefined
         const dead = keys.filter(isDead)
         if (dead.length > 0) {
           pruned += await database.transaction(() => {
@@ -245,17 +246,14 @@ class LmdbTier implements Tier {
     this.#database = undefined
   }
 
+  /** The live entry of a key; what is damaged, or of another key, is none. */
   #look(database: Database, key: string): Found | undefined {
-    return this.#judge(database.get(key), key)
-  }
-
-  /** The live entry in stored bytes; damaged ones, and those of another key, are none. */
-  #judge(bytes: Buffer | undefined, key: string): Found | undefined {
-    const head = bytes && parseHead(bytes, bytes.length)
-    if (bytes === undefined || head === undefined || head.key !== key) return undefined
+    const stored = database.getBinaryFast(key)
+    const head = stored && parseHead(stored, stored.length)
+    if (stored === undefined || head === undefined || head.key !== key) return undefined
     const remainingMs = remainingMsOf(head, this.#clock.wallNow())
-    const payload = remainingMs > 0 ? payloadOf(bytes, head) : undefined
-    return payload && { head, entry: { bytes: payload, remainingMs, stamp: head.stamp } }
+    const payload = remainingMs > 0 ? payloadOf(stored, head) : undefined
+    return payload && { head, entry: { bytes: new Uint8Array(payload), remainingMs, stamp: head.stamp } }
   }
 
   async #store(database: Database, { key, bytes, remainingMs, stamp }: TierWrite): Promise<void> {

@@ -2,7 +2,7 @@
 // never share a name. `PAIRS` says how many; `npm run test:crash` compares a million.
 
 import { expect, test } from 'vitest'
-import { entryName } from '../../src/backends/entry-file.ts'
+import { entryNames } from '../../src/backends/entry-file.ts'
 import { entryKey as memcachedKey } from '../../src/backends/memcached-layout.ts'
 import { entryKey as redisKey } from '../../src/backends/redis-layout.ts'
 import { type Key, keyScope, partitionTextOf, storedKey } from '../../src/key.ts'
@@ -87,7 +87,7 @@ test('stored keys tell every prefix, version and key apart', { timeout: 300_000 
 
 const secret = '5'.repeat(64)
 const tiers: Record<string, { nameOf: (key: string) => string; form: RegExp }> = {
-  file: { nameOf: (key) => entryName(secret, key), form: /^[0-9a-f]{32}$/ },
+  file: { nameOf: entryNames(secret), form: /^[0-9a-f]{32}$/ },
   'lmdb and sql': { nameOf: (key) => Buffer.from(key).toString('latin1'), form: /^[\s\S]{1,512}$/ },
   redis: {
     nameOf: (key) => redisKey('tierwheel', partitionOf(partitionTextOf(key), 16), key),

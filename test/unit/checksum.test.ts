@@ -1,7 +1,8 @@
+import { crc32 as crc32OfZlib } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { crc32c } from '../../src/checksum.ts'
+import { crc32, crc32c } from '../../src/checksum.ts'
 import { holds, seed } from '../support/seed.ts'
 
 /** The definition, a bit at a time. */
@@ -85,5 +86,19 @@ describe('crc32c', () => {
       seen.add(crc32c(changed))
     }
     expect(seen.has(whole)).toBe(false)
+  })
+})
+
+describe('crc32', () => {
+  test('of the digits is the published one', () => {
+    expect(crc32(new TextEncoder().encode('123456789'))).toBe(0xcbf43926)
+  })
+
+  test('agrees with zlib at every length', () => {
+    holds(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        expect(crc32(bytes), `SEED=${seed}`).toBe(crc32OfZlib(bytes))
+      }),
+    )
   })
 })

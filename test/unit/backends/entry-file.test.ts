@@ -1,7 +1,10 @@
+import { createHmac } from 'node:crypto'
+import zlib from 'node:zlib'
 import { expect, test } from 'vitest'
 import {
   type EntryHead,
   encodeHead,
+  entryNames,
   MAX_HEAD_BYTES,
   parseHead,
   payloadOf,
@@ -50,4 +53,19 @@ test('remaining time never grows beyond the whole, wherever the wall clock goes'
     500, 500, 500, 400, 0, -8_499,
   ])
   expect(remainingMsOf({ ...head, ttlMs: Infinity }, 1e15)).toBe(Infinity)
+})
+
+test('names are the first half of an HMAC-SHA-256, whatever the key', () => {
+  const secret = '0123456789abcdef'.repeat(4)
+  const nameOf = entryNames(secret)
+  // The last of them is longer than any key that a cache stores.
+  for (const key of [...hostileKeys, '', '\ud800', '€'.repeat(512), 'x'.repeat(2_000)]) {
+    const hmac = createHmac('sha256', Buffer.from(secret, 'hex')).update(key).digest('hex')
+    expect(nameOf(key)).toBe(hmac.slice(0, 32))
+  }
+})
+
+test('the checksum of the payload is the one of zlib', () => {
+  const file = fileOf(head, payload)
+  expect(parseHead(file, file.length)?.payloadChecksum).toBe(zlib.crc32(payload))
 })
