@@ -113,13 +113,6 @@ interface Before extends Previous {
   readonly staleSince: number
 }
 
-/** Where a load stood when its loader began. */
-interface Begun {
-  readonly at: number
-  /** As `Marks.mutationsOf` counts them. */
-  readonly mutations: number
-}
-
 /** Whether a value that has been stale for so long may stand in for a load that failed or takes its time. */
 export function serves(staleForMs: number, call: ResolvedCall): boolean {
   return Math.max(staleForMs, 0) < call.staleIfErrorMs
@@ -310,7 +303,7 @@ export class Filling {
     since: Stamp | undefined,
     asOf: Stamp | undefined,
     heard: Stamp | undefined,
-    fence: Fence,
+    watched: Fence,
     waitedMs: number,
   ): Promise<unknown> {
     const { call, load, subject } = search
@@ -326,7 +319,7 @@ export class Filling {
     // Asked now as well: what was removed is forgotten when its time is over, and this load may last longer.
     const wasHeld = this.#isHeld(stored, call.tags, beganAt)
     this.counts.loads++
-    const begun: Begun = { at: beganAt, mutations: this.#marks.mutationsOf(fence) }
+    const fence = this.#marks.loading(watched)
     let loaded: Loaded
     try {
       // A batch is one load of many keys, so its keys need no places of their own.
@@ -364,11 +357,11 @@ export class Filling {
             asOf,
             heard,
             fence,
-            begun,
+            beganAt,
             beside,
             call.skip,
           )
-        : this.#giveUp(subject, asOf, fence, begun))
+        : this.#giveUp(subject, asOf, fence, beganAt))
     if (this.#events.hears('load.finished')) {
       this.#events.tell('load.finished', { key, durationMs, stored: isStored })
     }
@@ -403,8 +396,7 @@ export class Filling {
   #learn({ stamp }: Found, fence: Fence, isFlight: boolean): Fence {
     const held = this.#marks.holds(fence)
     if (stamp === undefined || !this.#met(fence.key, stamp, isFlight && held) || !held) return fence
-    this.#marks.drop(fence)
-    return this.#marks.watch(fence.key)
+    return this.#marks.renewed(fence)
   }
 
   /** Copies what was found into the nearer tiers, unless something overtook the look. */
@@ -440,7 +432,7 @@ export class Filling {
     asOf: Stamp | undefined,
     heard: Stamp | undefined,
     fence: Fence,
-    begun: Begun,
+    beganAt: number,
     beside: Note | undefined,
     skip: Skip | undefined,
   ): Promise<boolean> {
@@ -461,7 +453,7 @@ export class Filling {
     }
     const overtaken = (): false => {
       this.counts.loadsOvertaken++
-      return this.#giveUp(subject, asOf, fence, begun)
+      return this.#giveUp(subject, asOf, fence, beganAt)
     }
     return this.#inTurn(this.#marks.copy(subject.stored), async () => {
       const isOvertaken = tagged !== undefined && ['deleted', 'expired'].includes(this.#tags.glance(tagged))
@@ -483,13 +475,15 @@ export class Filling {
   }
 
   /**
-   * Keeps nothing of what was loaded. Nor what is here from before, which those who waited have seen surpassed; only
-   * what began here while the loader ran, as a mutation, is newer than what that brought.
+   * Keeps nothing of what was loaded. Nor what is here from before or began to be looked for before, which those who
+   * waited have seen surpassed; only what began here while the loader ran, as a mutation, is newer than what that
+   * brought.
    */
-  #giveUp({ l1Key, stored }: Subject, asOf: Stamp | undefined, fence: Fence, begun: Begun): false {
-    if (this.#marks.mutationsOf(fence) > begun.mutations) return false
+  #giveUp({ l1Key, stored }: Subject, asOf: Stamp | undefined, fence: Fence, beganAt: number): false {
+    if (this.#marks.isPast(fence)) return false
+    this.#marks.surpass(fence)
     if (this.#surpass(stored, asOf)) this.#copies.drop(l1Key)
-    this.#forget(stored, begun.at)
+    this.#forget(stored, beganAt)
     return false
   }
 

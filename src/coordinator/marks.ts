@@ -6,18 +6,23 @@
 //
 //   may a read use copies?     not while a mutation of the key is pending: it waits for that
 //   may a load be kept?        only if nothing overtook it since it began: no mutation here, no message
-//                              from elsewhere, no gap (the fence; contracts: 1)
+//                              from elsewhere, no gap (the fence; contracts: 1), and nothing that began
+//                              later was given out meanwhile without being kept
 //   whose write is next?       writes of one key go to the tiers one after another, in the order in
 //                              which they were called, and a clear goes alone among its keys; without that, two writes
 //                              in flight could land in one tier in one order and in another in the other
 
 import { KeyTable } from './key-table.ts'
 
-/** A load's claim that nothing overtook it. */
+/** A look's claim that nothing overtook it. */
 export interface Fence {
   readonly key: string
   readonly generation: number
   readonly sweep: number
+  /** Its place among the looks of this process; once its loader has begun, the place of that. */
+  readonly place: number
+  /** The mutations of the key before that. */
+  readonly mutations: number
 }
 
 /** A place in the order of writes. */
@@ -39,6 +44,8 @@ interface Mark {
   generation: number
   /** Raised by what begins here and is newer than any load under way. */
   mutations: number
+  /** A value was given out whose look has this place, and is not kept. */
+  surpassed: number
   /** The last write that was called; `undefined` when all are done. */
   tail: Promise<void> | undefined
 }
@@ -48,6 +55,8 @@ export class Marks {
   readonly #marks = new KeyTable<Mark>()
   /** Raised by what overtakes every key: gaps. */
   #sweep = 0
+  /** Looks that have begun. */
+  #looks = 0
   /** Clears that have not settled, in the order in which they were called. */
   readonly #clears = new Set<{ readonly prefix: string; readonly settled: Promise<void> }>()
 
@@ -74,24 +83,44 @@ export class Marks {
     return tails.length === 0 ? undefined : Promise.all(tails)
   }
 
-  /** Begins a load. `drop` must follow. */
+  /** Begins a look. `drop` must follow. */
   watch(key: string): Fence {
-    const mark = this.#hold(key)
-    return { key, generation: mark.generation, sweep: this.#sweep }
+    const { generation, mutations } = this.#hold(key)
+    return { key, generation, sweep: this.#sweep, place: ++this.#looks, mutations }
   }
 
-  /** Whether what was loaded behind `fence` may still be kept. */
+  /** The same look, which went by what overtook it. */
+  renewed(fence: Fence): Fence {
+    const { generation } = this.#marks.get(fence.key) ?? fence
+    return { ...fence, generation, sweep: this.#sweep }
+  }
+
+  /** The same look, whose loader begins now: what that brings is as new as this. */
+  loading(fence: Fence): Fence {
+    const { mutations } = this.#marks.get(fence.key) ?? fence
+    return { ...fence, place: ++this.#looks, mutations }
+  }
+
+  /** Whether what was found or loaded behind `fence` may still be kept. */
   holds(fence: Fence): boolean {
     const mark = this.#marks.get(fence.key)
-    return mark?.generation === fence.generation && this.#sweep === fence.sweep
+    if (mark === undefined || mark.surpassed > fence.place) return false
+    return mark.generation === fence.generation && this.#sweep === fence.sweep
   }
 
-  /** Grows when something newer begins here, as a mutation, while a key is watched. */
-  mutationsOf({ key }: Fence): number {
-    return this.#marks.get(key)?.mutations ?? 0
+  /** Whether something newer than what was looked for behind `fence` began here, or was given out. */
+  isPast({ key, mutations, place }: Fence): boolean {
+    const mark = this.#marks.get(key)
+    return mark !== undefined && (mark.mutations > mutations || mark.surpassed > place)
   }
 
-  /** Ends a load. */
+  /** What was loaded behind `fence` is given out and is not kept: nothing older may be kept after it. */
+  surpass({ key, place }: Fence): void {
+    const mark = this.#marks.get(key)
+    if (mark !== undefined) mark.surpassed = Math.max(mark.surpassed, place)
+  }
+
+  /** Ends a look. */
   drop(fence: Fence): void {
     this.#release(fence.key)
   }
@@ -186,7 +215,7 @@ export class Marks {
       held.holders++
       return held
     }
-    const mark: Mark = { pending: 0, holders: 1, generation: 0, mutations: 0, tail: undefined }
+    const mark: Mark = { pending: 0, holders: 1, generation: 0, mutations: 0, surpassed: 0, tail: undefined }
     this.#marks.set(key, mark)
     return mark
   }

@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { inProcessBus } from '../../../src/bus/in-process.ts'
 import { HoldOff } from '../../../src/coordinator/hold-off.ts'
+import { createCache } from '../../../src/create-cache.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
-import { arrangements, opened, pass, rest } from '../../support/caches.ts'
+import { Hub, memoryTier } from '../../../src/tiers/memory.ts'
+import type { Tier } from '../../../src/tiers/tier.ts'
+import { arrangements, deferred, opened, pass, rest } from '../../support/caches.ts'
 
 describe('holdOff', () => {
   test('holds what began to be loaded within its time, and is bounded', () => {
@@ -55,6 +59,53 @@ describe('holdOff', () => {
     end('from a replica')
     expect(await loading).toBe('from a replica')
     expect(await cache.get('a')).toBeUndefined()
+  })
+
+  test('after what is given out and not kept, a load that began before it is not kept either', async () => {
+    const arrangement = arrangements.find(({ name }) => name === 'L1 over a ledger with its bus')
+    if (arrangement === undefined) throw new Error('no such arrangement')
+    const { cache, clock } = await opened(arrangement, { holdOff: '10s' })
+    await cache.deleteTags(['x'])
+    const older = deferred<string>()
+    const loading = cache.getOrSet('a', () => older.promise)
+    // Longer than a lease: nobody joins it any more.
+    await pass(clock, 3_500)
+    expect(await cache.getOrSet('a', () => 'newer', { tags: ['x'] })).toBe('newer')
+    older.resolve('older')
+    expect(await loading).toBe('older')
+    expect(await cache.get('a')).toBeUndefined()
+  })
+
+  test('nor what a reading brings that began before it', async () => {
+    const clock = new ManualClock()
+    const hub = new Hub({ clock })
+    const open = (tier: Tier) =>
+      createCache({ clock, tiers: [tier], bus: inProcessBus({ hub }), ttl: '1m', holdOff: '10s' })
+    const tier = memoryTier({ hub })
+    const { ledger } = tier
+    if (ledger === undefined) expect.fail('a memory tier over a hub has a ledger')
+    const here = open(tier)
+    await rest()
+    const there = open(memoryTier({ hub }))
+    await rest()
+    await there.set('a', 'older')
+    const { read } = ledger
+    const late = deferred<void>()
+    ledger.read = async (keys) => {
+      ledger.read = read
+      const answers = await read.call(ledger, keys)
+      await late.promise
+      return answers
+    }
+    const reading = here.get('a')
+    await rest()
+    hub.links[0]?.hold()
+    await there.delete('a')
+    await here.deleteTags(['x'])
+    expect(await here.getOrSet('a', () => 'newer', { tags: ['x'] })).toBe('newer')
+    late.resolve()
+    expect(await reading, 'it was called before').toBe('older')
+    expect(await here.get('a')).toBeUndefined()
   })
 
   test('of what others removed as well; a set is kept at once', async () => {
