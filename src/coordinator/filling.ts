@@ -254,8 +254,11 @@ export class Filling {
         if (loadedElsewhere !== undefined) return loadedElsewhere
       }
       const waitedMs = turn === undefined ? 0 : this.#clock.now() - missedAt
-      if (waitedMs > 0 && waitedMs >= call.loadTimeoutMs)
-        throw timeoutOf(key, `what another process was loading was waited for ${waitedMs} ms`)
+      if (waitedMs > 0 && waitedMs >= call.loadTimeoutMs) {
+        const error = timeoutOf(key, `what another process was loading was waited for ${waitedMs} ms`)
+        this.#tellFailure(key, error, waitedMs, before, call)
+        throw error
+      }
       const asOf = call.skip === 'tiers' ? heard : reading?.asOf
       note.loadsSince = this.#clock.now()
       const value = await this.#load(search, note, before, since, asOf, heard, fence, waitedMs)
@@ -328,11 +331,7 @@ export class Filling {
     } catch (error) {
       this.counts.loadFailures++
       this.#failures.add(stored, error, call.failureThrottleMs)
-      const durationMs = this.#clock.now() - beganAt
-      const servedStale = before !== undefined && serves(this.#clock.now() - before.staleSince, call)
-      if (this.#events.hears('load.failed')) {
-        this.#events.tell('load.failed', { key, durationMs, error, servedStale })
-      }
+      this.#tellFailure(key, error, this.#clock.now() - beganAt, before, call)
       throw error
     }
     this.#failures.forget(stored)
@@ -366,6 +365,18 @@ export class Filling {
       this.#events.tell('load.finished', { key, durationMs, stored: isStored })
     }
     return loaded.value
+  }
+
+  #tellFailure(
+    key: Key,
+    error: unknown,
+    durationMs: number,
+    before: Before | undefined,
+    call: ResolvedCall,
+  ): void {
+    if (!this.#events.hears('load.failed')) return
+    const servedStale = before !== undefined && serves(this.#clock.now() - before.staleSince, call)
+    this.#events.tell('load.failed', { key, durationMs, error, servedStale })
   }
 
   #isHeld(stored: string, tags: readonly string[], beganAt: number): boolean {

@@ -37,7 +37,10 @@ export interface CacheEvents {
   'entry.unencodable': { key: Key; error: unknown }
   /** A loader ran and resolved. `stored` is false when a mutation overtook it, or its ttl was 0, or it resolved to `undefined`. */
   'load.finished': { key: Key; durationMs: number; stored: boolean }
-  /** A loader rejected, threw or outlasted its limit; `servedStale` when a stale value went out in its place. */
+  /**
+   * A loader rejected, threw or outlasted its limit, or what another process was loading was not there within it;
+   * `servedStale` when a stale value went out in its place.
+   */
   'load.failed': { key: Key; durationMs: number; error: unknown; servedStale: boolean }
   /** A load was not begun, since one of the key failed a moment ago and its caller had something to go on with. */
   'load.throttled': { key: Key }

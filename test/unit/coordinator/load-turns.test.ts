@@ -54,10 +54,14 @@ describe.each(sharing)('loadLease: $name', (arrangement) => {
     const { cache, other, clock } = await opened(arrangement, { loadLease: '1m' })
     void cache.getOrSet('a', () => new Promise(() => {})).catch(() => {})
     await rest()
+    const failed: unknown[] = []
+    other.on('load.failed', ({ key, error, servedStale }) => failed.push([key, error, servedStale]))
     const hurried = other.getOrSet('a', () => new Promise<string>(() => {}), { loadTimeout: '1s' })
     hurried.catch(() => {})
     await pass(clock, 1_100)
     await expect(hurried).rejects.toMatchObject({ code: 'CACHE_LOAD_TIMEOUT' })
+    const error = expect.objectContaining({ code: 'CACHE_LOAD_TIMEOUT' })
+    expect(failed).toEqual([['a', error, false]])
   })
 
   test('a value that is set meanwhile answers, and what the holder loads is kept nowhere', async () => {
