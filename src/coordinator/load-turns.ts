@@ -16,7 +16,7 @@ export interface LoadTurnsParts {
   readonly leases: Leases
   readonly life: Life
   readonly clock: Clock
-  /** Whether a bus rings when a lease is given back; without one it is looked for now and then. */
+  /** Whether a bus rings when a lease is given back; it is looked for now and then, without one more often. */
   readonly isHeard: boolean
   /** Whether an authority keeps entries, and so leases. */
   readonly hasLeases: boolean
@@ -25,7 +25,10 @@ export interface LoadTurnsParts {
 /** What to do after one more look: wait again, if that found nothing, or load. */
 export type LoadTurnState = 'wait' | 'load'
 
+/** How often it is looked for without a bus. */
 const POLL_MS = 50
+/** The same with one: nobody rings for a lease that ends by itself, and a ring may be lost. */
+const HEARD_POLL_MS = 250
 /** Stored keys that are longer leave no room for the mark in front. */
 const LONGEST = 500
 
@@ -77,7 +80,7 @@ export class LoadTurn {
       this.#lease = await leases.take(this.#stored, this.#leaseMs)
       const leftMs = this.#until - clock.now()
       if (this.#lease !== undefined || leftMs <= 0) return 'load'
-      await within(told, isHeard ? leftMs : Math.min(leftMs, POLL_MS), clock)
+      await within(told, Math.min(leftMs, isHeard ? HEARD_POLL_MS : POLL_MS), clock)
       return 'wait'
     } catch {
       return 'load'

@@ -37,6 +37,18 @@ describe.each(sharing)('loadLease: $name', (arrangement) => {
     expect(await waiting).toBe('loaded')
   })
 
+  test('rule 3.1.21: nor those who come when the lease is nearly over', async () => {
+    const { cache, other, clock } = await opened(arrangement, { loadLease: '2s' })
+    void cache.getOrSet('a', () => new Promise(() => {})).catch(() => {})
+    await pass(clock, 1_500)
+    const waiting = other.getOrSet('a', () => 'loaded')
+    await pass(clock, 400)
+    expect(other.stats().loads).toBe(0)
+    await pass(clock, 400)
+    expect(other.stats().loads).toBe(1)
+    expect(await waiting).toBe('loaded')
+  })
+
   test('a load that fails is its own callers’ failure, and the next process loads', async () => {
     const { cache, other, clock } = await opened(arrangement, { loadLease: '10s' })
     const answer = deferred<string>()
