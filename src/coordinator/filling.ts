@@ -41,10 +41,19 @@ export interface Search {
   readonly batch?: Batch | undefined
 }
 
+/** A value that a search began with. */
+export interface Standby {
+  readonly value: unknown
+  readonly since: number
+  readonly level: Level
+  /** Whether it could still be begun with: who joins later may not be given what this process trusts no more. */
+  isCurrent(): boolean
+}
+
 /** What those who wait for a search may know before it ends. */
 export interface SearchNote {
   /** A value that is stale, and since when it is, or about to be, and then; a caller may go on with it. */
-  stale: { readonly value: unknown; readonly since: number; readonly level: Level } | undefined
+  stale: Standby | undefined
   /** Resolves when it is clear whether there is a stale value. */
   readonly isRead: Promise<void>
   readRan(): void
@@ -234,7 +243,12 @@ export class Filling {
 
       const before = previousOf(found, held)
       if (before !== undefined) {
-        note.stale = { value: before.value, since: before.staleSince, level: found?.level ?? 'l1' }
+        const { value, staleSince: since } = before
+        const isCurrent = (): boolean =>
+          found === undefined
+            ? this.#copies.held(subject.l1Key) !== undefined
+            : this.#stack.isGood(stored, found.depth, found.stamp)
+        note.stale = { value, since, level: found?.level ?? 'l1', isCurrent }
       }
       note.readRan()
       const failure = this.#failures.get(stored)

@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts'
 import type { Key } from '../key.ts'
 import type { Events, Level } from '../metrics/events.ts'
 import type { ResolvedCall } from '../options.ts'
-import { type Filling, type Flown, type Search, type SearchNote, serves } from './filling.ts'
+import { type Filling, type Flown, type Search, type SearchNote, type Standby, serves } from './filling.ts'
 import type { Life } from './life.ts'
 import { timeoutOf } from './loading.ts'
 import type { Ongoing } from './ongoing.ts'
@@ -48,7 +48,7 @@ export class Searches {
       if (flown.refresh !== undefined) this.refresh(search, flown.refresh.leastFreshMs)
       return flown.value
     } catch (error) {
-      const stale = this.#standIn(flight, call)
+      const stale = this.#standIn(flight, call, joined !== undefined)
       if (stale !== undefined) return this.#serve(subject.key, stale)
       // Nothing was read, as the cache or the tiers were in the way.
       const servesHeld = held !== undefined && serves(this.#clock.now() - held.staleSince, call)
@@ -75,7 +75,8 @@ export class Searches {
       // It may run behind somebody's answer: then what it found is as good an answer to whoever comes now.
       await within(flight.note.isRead, limitMs, this.#clock)
       const found = flight.note.stale
-      if (found !== undefined && this.#clock.now() - found.since < call.staleWhileRevalidateMs) {
+      const isRecent = found !== undefined && this.#clock.now() - found.since < call.staleWhileRevalidateMs
+      if (isRecent && found.isCurrent()) {
         return { value: this.#give(subject.key, found), refresh: undefined }
       }
     }
@@ -83,7 +84,7 @@ export class Searches {
       const early = await within(outcome, call.softLoadTimeoutMs, this.#clock)
       if (early !== LATE) return early
       await flight.note.isRead
-      const stale = this.#standIn(flight, call)
+      const stale = this.#standIn(flight, call, isJoined)
       if (stale !== undefined) {
         this.#life.goesOn(outcome)
         const waitedMs = this.#clock.now() - beganAt
@@ -99,12 +100,18 @@ export class Searches {
   }
 
   /** The stale value that a flight found, if it may stand in for what is being loaded. */
-  #standIn({ note: { stale } }: Flight<SearchNote>, call: ResolvedCall): SearchNote['stale'] {
-    return stale !== undefined && serves(this.#clock.now() - stale.since, call) ? stale : undefined
+  #standIn(
+    { note: { stale } }: Flight<SearchNote>,
+    call: ResolvedCall,
+    isJoined: boolean,
+  ): Standby | undefined {
+    if (stale === undefined || !serves(this.#clock.now() - stale.since, call)) return undefined
+    // Who began the search asked when it could be used; who joined asked later.
+    return !isJoined || stale.isCurrent() ? stale : undefined
   }
 
   /** What a flight found, which may be fresh yet. */
-  #give(key: Key, found: NonNullable<SearchNote['stale']>): unknown {
+  #give(key: Key, found: Standby): unknown {
     if (found.since <= this.#clock.now()) return this.#serve(key, found)
     if (this.#events.hears('entry.hit')) {
       this.#events.tell('entry.hit', { key, level: found.level, stale: false })

@@ -311,6 +311,11 @@ export class TierStack {
     return this.#authority === undefined ? 0 : (this.#authority.depth ?? this.levels.length)
   }
 
+  /** Whether an entry that a tier has, or had, may be used: one of the authority always, a copy by its stamp. */
+  isGood(stored: string, depth: number, stamp: Stamp | undefined): boolean {
+    return !this.#isCopy(depth) || this.#invalidations.allows(stored, stamp)
+  }
+
   #isAuthority(depth: number): boolean {
     return this.#authority?.depth === depth
   }
@@ -381,7 +386,7 @@ export class TierStack {
     askedAt: number,
   ): Found | undefined {
     if (entry === undefined) return undefined
-    if (this.#isCopy(depth) && !this.#invalidations.allows(stored, entry.stamp)) return undefined
+    if (!this.isGood(stored, depth, entry.stamp)) return undefined
     try {
       const { value, staleMs, tagged, validators } = decodeEnvelope(this.#codec, stored, entry.bytes)
       const { freshMs, usableMs } = remainingTimes(entry.remainingMs, staleMs)

@@ -169,7 +169,7 @@ export const mutants = [
   {
     name: 'copies in tiers are believed whatever their stamp',
     file: tierStack,
-    from: 'if (this.#isCopy(depth) && !this.#invalidations.allows(stored, entry.stamp)) return undefined',
+    from: 'if (!this.isGood(stored, depth, entry.stamp)) return undefined',
     to: '',
   },
   {

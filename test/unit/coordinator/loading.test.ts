@@ -1,6 +1,7 @@
 // What goes on around a load, in every arrangement: what may stand in for it, who waits how long, what it may say.
 
 import { describe, expect, test } from 'vitest'
+import { inProcessBus } from '../../../src/bus/in-process.ts'
 import type { Cache } from '../../../src/cache.ts'
 import type { LoaderContext } from '../../../src/coordinator/loading.ts'
 import { createCache } from '../../../src/create-cache.ts'
@@ -628,4 +629,31 @@ test('what is over before a slow tier has it goes to nobody who asks then', asyn
   reads.push(read())
   await pass(clock, 1_000)
   expect(await Promise.all(reads)).toEqual([1, 1, 2])
+})
+
+test('who joins a search is not given what L1 had when that began, once the lease of that is over', async () => {
+  const clock = new ManualClock()
+  const hub = new Hub({ clock })
+  const cache = createCache<string>({
+    clock,
+    bus: inProcessBus({ hub }),
+    ttl: '1s',
+    staleIfError: '1m',
+    lease: '3s',
+  })
+  await rest()
+  await cache.getOrSet('a', () => 'old')
+  await pass(clock, 1_500)
+  hub.links[0]?.hold()
+  await pass(clock, 1_500)
+  const loading = deferred<string>()
+  const began = cache.getOrSet('a', () => loading.promise, { softLoadTimeout: 200 })
+  await pass(clock, 200)
+  expect(await began).toBe('old')
+  await pass(clock, 1_500)
+  expect(cache.health().copiesTrusted).toBe(false)
+  const joined = cache.getOrSet('a', () => 'not loaded', { softLoadTimeout: 200 })
+  await pass(clock, 300)
+  loading.resolve('new')
+  expect(await joined).toBe('new')
 })
