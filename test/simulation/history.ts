@@ -85,8 +85,6 @@ export class Witness {
   readonly removedAt = new Map<Key, number>()
   /** Mutations that wait, by key, or for tags and clears; they have not resolved yet. */
   readonly waiting = new Map<Key | undefined, number>()
-  /** When a value of a key was last given out with a search behind it. */
-  readonly refreshedAt = new Map<Key, number>()
   /** When a load of a key last failed. */
   readonly failedAt = new Map<Key, number>()
 
@@ -135,8 +133,6 @@ export interface Asked {
 const HEALTHY_MS = 250
 /** How long after a load, while nothing fails, those who waited for it have their answer. */
 const TOLD_MS = 500
-/** How long a search may take besides waiting for a load. */
-const GIVEN_UP_MS = 2_000
 /** The grain of a server's time, and of sums of fractions. */
 const GRAIN_MS = 2
 
@@ -151,6 +147,8 @@ export class History {
   readonly #isHealthy: boolean
   readonly #truth = new Map<Key, number>()
   readonly #done = new Map<Key, number>()
+  /** By key: the numbers of what was done there, but by tags. */
+  readonly #places = new Map<Key, Set<number>>()
   #mutations: Mutation[] = []
   /** Mutations that a server did which was followed by one that had not heard of them. */
   readonly #lost = new Set<Mutation>()
@@ -243,7 +241,7 @@ export class History {
     if (this.#lost.has(mutation)) return
     if (!mutation.isOfTag) {
       by.doubted.delete(key)
-      this.#done.set(key, Math.max(this.#done.get(key) ?? 0, n))
+      this.#do(key, n)
     }
     if (n > 0) by.taken.set(key, Math.max(by.taken.get(key) ?? 0, n))
     this.#take(mutation)
@@ -296,7 +294,22 @@ export class History {
     const oldest = by.underway.get(key)?.find((mutation) => mutation.isOfTag === isOfTag)
     if (oldest === undefined || by.doubted.has(key) || oldest.doneAt !== undefined) return
     oldest.doneAt = this.#now()
-    if (!isOfTag) this.#done.set(key, Math.max(this.#done.get(key) ?? 0, oldest.n))
+    if (!isOfTag) this.#do(key, oldest.n)
+  }
+
+  #do(key: Key, n: number): void {
+    this.#done.set(key, Math.max(this.#done.get(key) ?? 0, n))
+    const places = this.#places.get(key) ?? new Set()
+    this.#places.set(key, places)
+    places.add(n)
+  }
+
+  /** The last place in the order of a key up to `n`: what tags did has none. */
+  #placeOf(key: Key, n: number): number {
+    let place = n
+    const places = this.#places.get(key)
+    while (place > 0 && places?.has(place) !== true) place--
+    return place
   }
 
   /** A value was stored at the authority. */
@@ -327,6 +340,7 @@ export class History {
       if (!isThere(key, false) && !isThere(key, true)) continue
       this.#acknowledged.delete(key)
       this.#done.delete(key)
+      this.#places.delete(key)
       for (const witness of witnesses) {
         witness.floors.delete(key)
         witness.seen.delete(key)
@@ -337,7 +351,7 @@ export class History {
       const { key, by, isOfTag, n, acknowledgedAt, doneAt } = mutation
       if (!isThere(key, false) && !isThere(key, true)) continue
       by.floors.set(key, Math.max(n, by.floors.get(key) ?? 0))
-      if (doneAt !== undefined && !isOfTag) this.#done.set(key, Math.max(this.#done.get(key) ?? 0, n))
+      if (doneAt !== undefined && !isOfTag) this.#do(key, n)
       if (acknowledgedAt === undefined) continue
       if (n > 0) by.taken.set(key, n)
       this.#take(mutation)
@@ -373,8 +387,10 @@ export class History {
       if (value.n < n) throw new Broken(`${promise}: ${value.n} instead of ${n}, ${asOf(asked)}`)
     if (value.n > this.truthOf(key)) throw new Broken(`C1: ${value.n} never was, ${asOf(asked)}`)
     const load = this.#loaded.get(value.id)?.asked
-    const done = load?.by === by ? load.done : (this.#done.get(key) ?? 0)
-    by.seen.set(key, Math.max(by.seen.get(key) ?? 0, Math.min(value.n, done)))
+    const isOwn = load?.by === by && load.losses === this.#losses
+    const done = isOwn ? load.done : (this.#done.get(key) ?? 0)
+    const place = this.#placeOf(key, Math.min(value.n, done))
+    by.seen.set(key, Math.max(by.seen.get(key) ?? 0, place))
     this.#checkTime(asked, value)
     if (how === 'getOrSet') this.#checkTold(asked)
   }
@@ -414,7 +430,10 @@ export class History {
     const running = this.#running.get(key) ?? new Set()
     this.#running.set(key, running)
     for (const other of running) {
-      const isWaitedFor = this.#isHealthy && now - other.beganAt < mostMs && now - load.calledAt < mostMs
+      // Who has waited for too long loads without a lease.
+      const isHolder = other.beganAt - other.calledAt < mostMs
+      const isWaitedFor =
+        this.#isHealthy && isHolder && now - other.beganAt < mostMs && now - load.calledAt < mostMs
       if (isWaitedFor && other.by !== load.by && other.isOfOne && load.isOfOne)
         throw new Broken(
           `C8: ${JSON.stringify(key)} is loaded in ${load.by.name} while ${other.by.name} does, at ${now.toFixed(1)}`,
@@ -438,10 +457,6 @@ export class History {
     const { at, by, key, isStaleAllowed } = asked
     const { failureThrottleMs, ttlMs, staleWhileRevalidateMs, staleIfErrorMs } = this.#lifetimes
     const longestMs = Math.min(this.#lifetimes.loadTimeoutMs, this.#lifetimes.softLoadTimeoutMs)
-    // Who has waited for another process's load for too long fails those who joined, too; with jitter it may have begun
-    // to while the value was within its ttl.
-    if (this.#lifetimes.loadLeaseMs > 0 && this.#now() - at >= longestMs - 1)
-      by.failedAt.set(key, this.#now())
     const since = Math.max(this.#written.get(value.id) ?? at, this.#touchedUntil.get(key) ?? 0)
     const staleMs = at - since - ttlMs - GRAIN_MS
     if (staleMs <= 0) return
@@ -451,10 +466,7 @@ export class History {
     if (staleMs <= staleWhileRevalidateMs) return
     // It says that it is stale, and is handed out for as long as anybody might use it.
     if (asked.how === 'getEntry' && staleMs <= staleIfErrorMs) return
-    const searchedMs = this.#now() - (by.refreshedAt.get(key) ?? this.#now())
-    const isGivenUp = searchedMs >= longestMs - 1 && searchedMs < longestMs + GIVEN_UP_MS
     const hasFailed =
-      (isGivenUp && this.#lifetimes.loadLeaseMs > 0) ||
       (by.failedAt.get(key) ?? Number.NEGATIVE_INFINITY) >= at - failureThrottleMs ||
       this.#now() - at >= longestMs - 1
     if (staleMs > staleIfErrorMs || !hasFailed) throw new Broken(`${what} and no load failed, ${asOf(asked)}`)

@@ -390,10 +390,6 @@ class World {
       const key = this.#keyOfL1.get(told)
       if (key !== undefined) witness.overtakenAt.set(key, universe.now)
     })
-    cache.on('refresh.started', ({ key: name }) => {
-      for (const [key, place] of this.#placeOf)
-        if (place.name === name) witness.refreshedAt.set(key, universe.now)
-    })
     // By its limit as well, of which the loader knows nothing.
     cache.on('load.failed', ({ key: name }) => {
       for (const [key, place] of this.#placeOf)
@@ -572,18 +568,20 @@ class World {
     const other = tags.length > 0 ? key : this.#beside(key)
     const { space, name } = this.#at(process, key)
     const askedOther = this.#history.ask(process.witness, other, 'getOrSetMany', true)
+    const ends: (() => void)[] = []
     const { values, failed } = await space.getOrSetMany(
       [name, this.#at(process, other).name],
       async ({ keys, signal, fail }) => {
         const pairs = keys.map(async (wanted): Promise<[Key, Value][]> => {
           try {
-            return [[wanted, await this.#load(process, signal, wanted === name ? asked : askedOther)]]
+            return [[wanted, await this.#load(process, signal, wanted === name ? asked : askedOther, ends)]]
           } catch (error) {
             fail(wanted, error)
             return []
           }
         })
         const loaded = (await Promise.all(pairs)).flat()
+        for (const end of ends) end()
         for (const [, value] of loaded) this.#history.returned(value)
         return loaded
       },
@@ -593,7 +591,8 @@ class World {
     return values.get(name)
   }
 
-  async #load(process: Process, signal: AbortSignal, asked: Asked): Promise<Value> {
+  /** @param ends - Given when it is one of several loads that end together: what ends this one is put there. */
+  async #load(process: Process, signal: AbortSignal, asked: Asked, ends?: (() => void)[]): Promise<Value> {
     const { key } = asked
     const { life, witness } = process
     const n = this.#history.truthOf(key)
@@ -610,8 +609,10 @@ class World {
     const takesMs = this.#isQuiet ? 5 : this.#exponential(this.#pick(this.#plan.loadMs))
     const untilDoneMs = isSlow ? SLOW_MS : Math.min(takesMs, this.#plan.longestLoadMs)
     await new Promise<void>((resolve) => life.after(untilDoneMs, resolve))
-    end()
-    if (!this.#isQuiet && this.#chance(this.#plan.loadFails)) {
+    const fails = !this.#isQuiet && this.#chance(this.#plan.loadFails)
+    if (ends === undefined || fails) end()
+    else ends.push(end)
+    if (fails) {
       witness.failedAt.set(key, this.#universe.now)
       throw new SourceFailed()
     }
