@@ -214,6 +214,8 @@ function sendAtOnce(response: ServerResponse, { kept }: Answer, body: Uint8Array
   if (body.length === 0 || body.length > MOST_TEXT || socket === null || socket.writableCorked > 0)
     return false
   if (response.write !== plainWrite || response.end !== plainEnd) return false
+  // Held here, as `write` would otherwise hold it itself until the next turn.
+  socket.cork()
   response.write(kept.text ?? textOf(kept, body), 'latin1')
   socket.uncork()
   response.end()
