@@ -28,6 +28,7 @@ import type { ForwardReason } from './policy/cache-status.ts'
 import { type Fields, fieldOf, hasSome } from './policy/fields.ts'
 import { servesOnError, type Use, useOf, type Wishes, wishesOf } from './policy/reuse.ts'
 import { type RequestHead, refusalOfRequest } from './policy/storable.ts'
+import { keepTickShape } from './tick-shape.ts'
 
 /** A request as an adapter shows it. */
 export interface Incoming extends RequestHead {
@@ -70,6 +71,7 @@ export class HttpCache {
     this.#store = new PageStore(rules)
     this.#flights = new Flights(rules.clock)
     this.#usesTags = rules.hasPrefixes || rules.tagField !== undefined || hasTags(rules.page)
+    keepTickShape()
   }
 
   /**
