@@ -357,7 +357,9 @@ export class Filling {
     const tags = loaded.tags ?? joined(call.tags, loaded.keptTags)
     const tagged = tags.length === 0 || since === undefined ? undefined : { tags, since }
     const isHeld = wasHeld || this.#isHeld(stored, tags, beganAt)
-    // Tags without a place could never be told of an invalidation.
+    // Tags without a place could never be told of an invalidation. Where this loader is the first to name any, the next
+    // load begins with one.
+    if (loaded.tags !== undefined && since === undefined) void this.#tags.begin(tags)
     const isKept = !isHeld && (tags.length === 0 || tagged !== undefined)
     const isStored =
       !loaded.isSkipped &&

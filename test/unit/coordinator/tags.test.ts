@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import type { Bus, BusListener } from '../../../src/bus/bus.ts'
 import { inProcessBus } from '../../../src/bus/in-process.ts'
 import { defaultLimits, Guard } from '../../../src/coordinator/guard.ts'
+import type { LoaderContext } from '../../../src/coordinator/loading.ts'
 import { Tags } from '../../../src/coordinator/tags.ts'
 import { createCache } from '../../../src/create-cache.ts'
 import { Events } from '../../../src/metrics/events.ts'
@@ -139,6 +140,22 @@ describe.each([...arrangements, ...inNamespaces])('tags: $name', (arrangement) =
     await load()
     await rest()
     expect(await cache.get('a')).toBe(1)
+    await cache.deleteTags(['x'])
+    expect(await cache.get('a')).toBeUndefined()
+  })
+
+  test('a loader that is the first to name any tag is called no more often than twice', async () => {
+    const { cache } = await opened(arrangement)
+    let loads = 0
+    const load = ({ setTags }: LoaderContext) => {
+      setTags(['x'])
+      return ++loads
+    }
+    for (let turn = 0; turn < 4; turn++) {
+      await cache.getOrSet('a', load)
+      await rest()
+    }
+    expect(loads).toBeLessThanOrEqual(2)
     await cache.deleteTags(['x'])
     expect(await cache.get('a')).toBeUndefined()
   })
