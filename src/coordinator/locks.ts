@@ -97,9 +97,9 @@ export class Locks {
     }
   }
 
-  /** Releases all that are held. */
+  /** Releases all that are held, and tells their holders. */
   async end(): Promise<void> {
-    await Promise.allSettled([...this.#held].map((lock) => lock.release()))
+    await Promise.allSettled([...this.#held].map((lock) => lock.withdraw()))
   }
 
   #hold(name: string, lease: Lease, ttlMs: number, isRenewed: boolean): Lock {
@@ -133,7 +133,10 @@ interface LockParts {
 export class Lock {
   /** As it was given to `lock`. */
   readonly name: string
-  /** Fires with `CACHE_LOCK_LOST` when the lock was lost before it was released; give it to what the lock protects. */
+  /**
+   * Fires with `CACHE_LOCK_LOST` when the lock was lost before it was released, or the cache was closed, which gives it
+   * away; give it to what the lock protects.
+   */
   readonly signal: AbortSignal
   readonly #parts: LockParts
   readonly #abort = new AbortController()
@@ -198,6 +201,12 @@ export class Lock {
     if (this.#isOver) return false
     this.#finish()
     return this.#parts.leases.give(this.#lease)
+  }
+
+  /** @internal Gives it away although its holder has not done with it. */
+  async withdraw(): Promise<void> {
+    this.#lose()
+    await this.#parts.leases.give(this.#lease)
   }
 
   /** Calls `release`, for `await using`; a release that fails leaves the lock to its ttl. */

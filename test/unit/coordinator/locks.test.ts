@@ -94,11 +94,13 @@ describe.each(holding)('lock: $name', (arrangement) => {
     expect(await lock?.release()).toBe(true)
   })
 
-  test('a cache that is closed releases what it holds, and hands out nothing', async () => {
+  test('a cache that is closed releases what it holds, tells the holder, and hands out nothing', async () => {
     const { cache, other } = await opened(arrangement)
     const lock = await cache.lock('report', { ttl: '1h' })
     await cache.close()
     expect(lock?.isHeld).toBe(false)
+    expect(lock?.signal.reason).toMatchObject({ code: 'CACHE_LOCK_LOST' })
+    expect(await lock?.release()).toBe(false)
     await expect(cache.lock('report')).rejects.toMatchObject({ code: 'CACHE_CLOSED' })
     expect((await other.lock('report'))?.isHeld).toBe(true)
   })
