@@ -149,7 +149,8 @@ export interface CacheOptions extends LifetimeOptions, LoadLimits {
 
   /**
    * Gets a promise for each piece of work that goes on behind an answer: refreshes, and loads that `softLoadTimeout`
-   * let go on. It never rejects. For platforms that stop a program when it has answered.
+   * let go on. It never rejects. For platforms that stop a program when it has answered. What this throws is the event
+   * `listener.failed`.
    *
    * @defaultValue none
    * @example

@@ -115,7 +115,7 @@ export class Coordinator {
 
   constructor(parts: CoordinatorParts) {
     const { authority, bus, clock, copies, outbox, stack } = parts
-    const life = new Life(parts.waitUntil)
+    const life = new Life(parts.waitUntil, parts.events)
     const { requests } = parts
     const joinableMs = bus === undefined ? Number.POSITIVE_INFINITY : parts.leaseMs
     const ongoing = new Ongoing(clock, joinableMs, requests)

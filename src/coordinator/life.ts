@@ -3,20 +3,23 @@
 
 import type { Clock } from '../clock.ts'
 import { CacheError } from '../errors.ts'
+import type { Events } from '../metrics/events.ts'
 import { Chain } from './chain.ts'
 import { within } from './waiting.ts'
 
 /** The life of one cache. */
 export class Life {
   readonly #waitUntil: ((work: Promise<unknown>) => void) | undefined
+  readonly #events: Events
   readonly #work = new Chain<Promise<unknown>>()
   readonly #behind = new Set<Promise<unknown>>()
   /** Set once, by `close`. A field, as each hit looks at it. */
   isClosed = false
 
   /** @param waitUntil - Told of each piece of work that goes on behind an answer; it never rejects. */
-  constructor(waitUntil: ((work: Promise<unknown>) => void) | undefined) {
+  constructor(waitUntil: ((work: Promise<unknown>) => void) | undefined, events: Events) {
     this.#waitUntil = waitUntil
+    this.#events = events
   }
 
   /** @throws CacheError `CACHE_CLOSED`. */
@@ -44,7 +47,13 @@ export class Life {
     )
     this.#behind.add(done)
     void done.then(() => this.#behind.delete(done))
-    this.#waitUntil?.(done)
+    try {
+      this.#waitUntil?.(done)
+    } catch (error) {
+      // The answer is there, whatever the platform says of the work behind it.
+      if (this.#events.hears('listener.failed'))
+        this.#events.tell('listener.failed', { event: 'waitUntil', error })
+    }
   }
 
   /** Refuses new work. */

@@ -64,7 +64,7 @@ export interface CacheEvents {
   'snapshot.restored': { status: string; entries: number; leftOut: number; error: unknown }
   /** L1 answered with a copy for longer than a lease after the authority had something newer. That must never be. */
   'audit.stale': { key: Key; staleMs: number }
-  /** A listener threw; the cache went on. */
+  /** A listener threw, or `waitUntil` did, which `event` names then; the cache went on. */
   'listener.failed': { event: string; error: unknown }
 }
 

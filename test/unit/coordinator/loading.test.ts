@@ -406,6 +406,23 @@ describe.each([...arrangements, ...inNamespaces])('loading: $name', (arrangement
     expect(await cache.getOrSet('f', () => 'a place is free')).toBe('a place is free')
   })
 
+  test('a waitUntil that throws costs nobody the answer', async () => {
+    const { cache, clock } = await opened(arrangement, {
+      waitUntil: () => {
+        throw down
+      },
+    })
+    const failed: unknown[] = []
+    cache.on('listener.failed', (event) => failed.push(event))
+    const swr = { ttl: '1s', staleWhileRevalidate: '1h' } as const
+    await cache.getOrSet('a', () => 1, swr)
+    await pass(clock, 1_000)
+    expect(await cache.getOrSet('a', () => 2, swr)).toBe(1)
+    await rest()
+    expect(await cache.get('a')).toBe(2)
+    expect(failed).toEqual([{ event: 'waitUntil', error: down }])
+  })
+
   test('waitUntil is told of refreshes and of loads that go on, and what it gets never rejects', async () => {
     const told: Promise<unknown>[] = []
     const { cache, clock } = await opened(arrangement, { waitUntil: (work) => told.push(work) })
