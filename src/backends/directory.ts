@@ -114,6 +114,11 @@ export interface FileStart {
   readonly size: number
 }
 
+/** The same, and which file it is: a hard link has the number of the file that it links to, a copy has its own. */
+export interface IdentifiedStart extends FileStart {
+  readonly inode: number
+}
+
 /** What small files are read into. */
 let scratch: Buffer | undefined
 
@@ -122,13 +127,14 @@ let scratch: Buffer | undefined
  *
  * @returns `undefined` when nothing is there, `'strange'` when it is anything but a plain file.
  */
-export function readStart(path: string, limitBytes: number): FileStart | 'strange' | undefined {
+export function readStart(path: string, limitBytes: number): IdentifiedStart | 'strange' | undefined {
   const opened = openPlain(path)
   if (typeof opened !== 'object') return opened
+  const { file, size, inode } = opened
   try {
-    return { bytes: readAt(opened.file, 0, Math.min(opened.size, limitBytes)), size: opened.size }
+    return { bytes: readAt(file, 0, Math.min(size, limitBytes)), size, inode }
   } finally {
-    closeSync(opened.file)
+    closeSync(file)
   }
 }
 
@@ -177,7 +183,14 @@ function readSmall(file: number, limitBytes: number): FileStart | undefined {
   return { bytes, size }
 }
 
-function openPlain(path: string): { file: number; size: number } | 'strange' | undefined {
+/** An open file, and what the system says of it. */
+interface OpenFile {
+  readonly file: number
+  readonly size: number
+  readonly inode: number
+}
+
+function openPlain(path: string): OpenFile | 'strange' | undefined {
   const file = openToRead(path)
   return typeof file === 'number' ? plainOf(file) : file
 }
@@ -195,10 +208,10 @@ function openToRead(path: string): number | 'strange' | undefined {
 }
 
 /** An open file and its size; one that is no plain file is closed. */
-function plainOf(file: number): { file: number; size: number } | 'strange' {
+function plainOf(file: number): OpenFile | 'strange' {
   try {
     const found = fstatSync(file)
-    if (found.isFile()) return { file, size: found.size }
+    if (found.isFile()) return { file, size: found.size, inode: found.ino }
   } catch (error) {
     closeSync(file)
     throw error

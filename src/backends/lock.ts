@@ -15,16 +15,30 @@
 // after that. When the breaker dies on the way, its claim is a dead owner's file like any other and is
 // taken over by the same rule; when repairing fails, the dead lock stays and the next one tries again.
 //
+// A copy of the directory, made while the lock was held, has a lock that its owner knows nothing of and never releases.
+// So an owner's file says which file it is, by the number that hard links share and copies do not: a copy is dead,
+// whoever it names. The other way round an owner may find its own file replaced by a copy of it, when a directory was
+// put back from one. Then it is stripped of its lock, see `isHeld`, and introduces itself anew.
+//
 // Sections are synchronous. So a lock of this very thread that is found when none is running here was left
 // by a release that failed, and waiting happens between sections only.
 
-import { linkSync, lstatSync, readdirSync, readFileSync, readlinkSync, renameSync, unlinkSync } from 'node:fs'
+import {
+  closeSync,
+  linkSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  unlinkSync,
+} from 'node:fs'
 import { uptime } from 'node:os'
 import { join } from 'node:path'
 import { MessageChannel, threadId } from 'node:worker_threads'
 import type { Clock } from '../clock.ts'
 import type { Random } from '../random.ts'
-import { codeOf, quietly, readStart, removeFile, writeNewFile } from './directory.ts'
+import { codeOf, openForAppend, quietly, readStart, removeFile, writeAll, writeNewFile } from './directory.ts'
 
 /** Who holds a lock. */
 interface Owner {
@@ -41,6 +55,8 @@ interface Owner {
   readonly space: string
   /** When this was written, by the wall clock; where there is no boot id, older than the boot means dead. */
   readonly writtenAt: number
+  /** Which file this was written to. Versions before this one do not say. */
+  readonly inode?: number
 }
 
 /** What the lock needs to know of the directory around it. */
@@ -123,6 +139,15 @@ export class DirectoryLock {
       this.#queue.push({ run, reject, since: this.#options.clock.now() })
       if (!this.#isPumping) this.#pump().catch((error) => this.#rejectAll(error))
     })
+  }
+
+  /**
+   * Whether the lock that was taken is this owner's. It is not when the directory was replaced by a copy of it, in which
+   * the lock was taken with a copy of the owner's file: others take that for dead.
+   */
+  isHeld(): boolean {
+    const found = lstatSync(this.#held, { bigint: true, throwIfNoEntry: false })
+    return found !== undefined && found.ino === this.#ownInode
   }
 
   /** Runs `section` under the lock if it is free this moment. Says whether it ran. */
@@ -239,7 +264,9 @@ export class DirectoryLock {
       if (rival === undefined || this.#isAlive(rival, claim) || !this.#takeOver(claim, rival.id)) return false
     }
     try {
-      if (readOwner(path)?.id !== id) {
+      const found = readOwner(path)
+      // The owner of whose lock there was a copy may have taken it again.
+      if (found === undefined || found.id !== id || this.#isAlive(found, path)) {
         removeFile(claim)
         return false
       }
@@ -272,8 +299,15 @@ export class DirectoryLock {
   /** Writes the file that says who this owner is. */
   #introduce(): void {
     removeFile(this.#own)
-    writeNewFile(this.#own, [Buffer.from(JSON.stringify(this.#self))])
-    this.#ownInode = lstatSync(this.#own, { bigint: true }).ino
+    writeNewFile(this.#own, [])
+    const { ino } = lstatSync(this.#own, { bigint: true })
+    const file = openForAppend(this.#own)
+    try {
+      writeAll(file, [Buffer.from(JSON.stringify({ ...this.#self, inode: Number(ino) }))])
+    } finally {
+      closeSync(file)
+    }
+    this.#ownInode = ino
   }
 
   #release(): void {
@@ -282,6 +316,7 @@ export class DirectoryLock {
       const found = lstatSync(this.#held, { bigint: true, throwIfNoEntry: false })
       // A process that was frozen for so long that it was taken for dead must not remove its successor's lock.
       if (found?.ino === this.#ownInode) unlinkSync(this.#held)
+      else this.#ownInode = undefined
     })
   }
 
@@ -319,7 +354,7 @@ export class DirectoryLock {
 
 interface FoundOwner {
   readonly id: string
-  /** `undefined` when the file does not say, as after a power cut: then nobody alive wrote it. */
+  /** `undefined` when the file does not say, as after a power cut, or is a copy: then nobody alive wrote it. */
   readonly self: Owner | undefined
 }
 
@@ -330,8 +365,10 @@ function readOwner(path: string): FoundOwner | undefined {
     if (start !== 'strange') {
       const owner = JSON.parse(start.bytes.toString()) as Owner
       // The id becomes part of a file's name.
-      if (/^[0-9a-f]{16}$/.test(owner.id) && Number.isSafeInteger(owner.pid))
-        return { id: owner.id, self: owner }
+      if (/^[0-9a-f]{16}$/.test(owner.id) && Number.isSafeInteger(owner.pid)) {
+        const isCopy = owner.inode !== undefined && owner.inode !== start.inode
+        return { id: owner.id, self: isCopy ? undefined : owner }
+      }
     }
   } catch {
     // Falls through to an owner that nobody knows.

@@ -429,6 +429,9 @@ export class SharedDirectory {
   #settle(isBroken: boolean): void {
     this.#refuseIfClosed()
     const state = this.log.refresh()
+    // While a dead lock is repaired it is not held yet.
+    if (!isBroken && this.log.loads !== this.#knownLoads && !this.#lock.isHeld())
+      throw new Error(`${this.#path} was replaced by a copy of it`)
     const isSound = !isBroken && !this.#isDoubted
     if (state === 'whole' && isSound && this.#isFormatKnown()) return
 

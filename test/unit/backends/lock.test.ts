@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import {
+  cpSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -7,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -55,7 +57,8 @@ function ownerLike(change: Record<string, unknown>, id = 'aaaaaaaaaaaaaaaa'): st
   const lock = makeLock()
   lock.tryRun(() => {})
   const own = join(directory, names('owner-')[0] as string)
-  const owner = { ...JSON.parse(readFileSync(own, 'utf8')), id, ...change }
+  // Without the number of the file: the text is going to be in another one.
+  const owner = { ...JSON.parse(readFileSync(own, 'utf8')), inode: undefined, id, ...change }
   lock.close()
   return JSON.stringify(owner)
 }
@@ -191,6 +194,32 @@ test('while a live process breaks a dead lock, others wait', async () => {
   await clock.run(50, 5)
   await done
   expect(recovered).toBe(0)
+})
+
+test("a copy of the lock of a live owner is nobody's, and the lock itself is waited for", async () => {
+  const live = JSON.parse(liveOwner())
+  writeFileSync(held(), '')
+  const inode = statSync(held()).ino
+  writeFileSync(held(), JSON.stringify({ ...live, inode }))
+  expect(makeLock().tryRun(() => {})).toBe(false)
+  cpSync(held(), `${held()}.copy`)
+  renameSync(`${held()}.copy`, held())
+  expect(makeLock().tryRun(() => {})).toBe(true)
+  expect([recovered, names('broken-'), names('held')]).toEqual([1, [], []])
+})
+
+test('an owner whose own file was replaced by a copy introduces itself anew', async () => {
+  const lock = makeLock()
+  await lock.run(() => {})
+  cpSync(directory, `${directory}.copy`, { recursive: true })
+  rmSync(directory, { recursive: true })
+  renameSync(`${directory}.copy`, directory)
+  expect(await lock.run(() => lock.isHeld())).toBe(false)
+  const inodes = await lock.run(() => [
+    lock.isHeld(),
+    JSON.parse(readFileSync(held(), 'utf8')).inode === statSync(held()).ino,
+  ])
+  expect([inodes, recovered, names('held')]).toEqual([[true, true], 1, []])
 })
 
 test('a lock from another space of process numbers is broken only after it stood still for long', async () => {
