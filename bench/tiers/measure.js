@@ -25,10 +25,12 @@ const value = createHash('shake256', { outputLength: VALUE_BYTES }).update(order
 const keyOf = (id) => `user-${String(id).padStart(9, '0')}-profile`
 const drawn = () => keyOf(Math.floor(random() * order.entries))
 
+const lengthOf = store.lengthOf ?? ((/** @type {{ length: number }} */ found) => found.length)
+
 const read = async () => {
   const found = await store.get(drawn())
-  if (found?.length !== VALUE_BYTES)
-    throw new Error(`${order.contender} answered with ${found?.length} bytes`)
+  const length = found === undefined || found === null ? 0 : lengthOf(found)
+  if (length !== VALUE_BYTES) throw new Error(`${order.contender} answered with ${length} bytes`)
 }
 const write = () => store.set(drawn(), value)
 

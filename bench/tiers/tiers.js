@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util'
 import { runNode } from '../../scripts/run-command.js'
 import { paceOf } from '../pace.js'
 import { contenders } from './contenders.js'
+import { reasonFor } from './losses.js'
 import { needsServer, startServer } from './servers.js'
 
 /** @typedef {import('./measure.js').Figure} Figure */
@@ -58,7 +59,10 @@ export async function main(args) {
       }
     }
   }
-  console.log(`\n${tableOf(all)}`)
+  const cells = cellsOf(all)
+  console.log(`\n${tableOf(cells)}`)
+  const losses = lossesOf(cells)
+  if (losses !== '') console.log(`\nWhere somebody is faster:\n\n${losses}`)
   if (values.save) {
     const machine = { node: process.version, cpu: cpus()[0]?.model, cpus: cpus().length, bytes: totalmem() }
     const path = join(results, `tiers-${new Date().toISOString().slice(0, 10)}.json`)
@@ -103,15 +107,18 @@ function show({ operation, callers, wallNs }) {
   return `${operation} x${callers} ${(wallNs / 1_000).toFixed(1)} µs`
 }
 
+/** @typedef {{ contender: string, group: string, entries: number, column: string, us: number, oursUs: number | undefined }} Cell */
+
+const columns = ['read x1', 'write x1', 'read x64', 'write x64']
+
 /**
- * Microseconds of wall time an operation, medians of the rounds; ratios are ours against each of the group, above 1
- * meaning that ours is faster.
+ * Microseconds of wall time an operation, medians of the rounds, beside those of our tier in the same group.
  *
  * @param {Measured[]} all
+ * @returns {Cell[]} what was measured, in the order of the contenders
  */
-function tableOf(all) {
-  const columns = ['read x1', 'write x1', 'read x64', 'write x64']
-  /** @param {string} contender @param {number} entries @param {string} column */
+function cellsOf(all) {
+  /** @param {string | undefined} contender @param {number} entries @param {string} column */
   const median = (contender, entries, column) => {
     const found = all
       .filter((one) => one.contender === contender && one.entries === entries)
@@ -122,23 +129,59 @@ function tableOf(all) {
       .sort((left, right) => left - right)
     return found[Math.floor(found.length / 2)]
   }
+  const rows = new Map(
+    all.map(({ contender, group, entries }) => [`${contender}/${entries}`, { contender, group, entries }]),
+  )
+  return [...rows.values()].flatMap((row) => {
+    const ours = contenders.find((one) => one.group === row.group && one.isOurs)?.name
+    return columns.flatMap((column) => {
+      const us = median(row.contender, row.entries, column)
+      const oursUs = row.contender === ours ? undefined : median(ours, row.entries, column)
+      return us === undefined ? [] : [{ ...row, column, us, oursUs }]
+    })
+  })
+}
+
+/** @param {Cell} cell */
+const nameOf = ({ contender, entries }) => `${contender} | ${entries}`
+
+/**
+ * A row for each contender and number of entries; ratios are ours against each of the group, above 1 meaning that ours
+ * is faster.
+ *
+ * @param {Cell[]} cells
+ */
+function tableOf(cells) {
   const lines = [
     `| µs (ours is faster by) | entries | ${columns.join(' | ')} |`,
     `|---|--:|${columns.map(() => '--:|').join('')}`,
   ]
-  const rows = new Map(
-    all.map(({ contender, group, entries }) => [`${contender}/${entries}`, { contender, group, entries }]),
-  )
-  for (const { contender, group, entries } of rows.values()) {
-    const ours = contenders.find((one) => one.group === group && one.isOurs)?.name
-    const cells = columns.map((column) => {
-      const own = median(contender, entries, column)
-      const best = ours === undefined ? undefined : median(ours, entries, column)
-      if (own === undefined) return ''
-      const ratio = best === undefined || contender === ours ? '' : ` (${(own / best).toFixed(2)}x)`
-      return `${own.toFixed(1)}${ratio}`
+  const names = new Set(cells.map(nameOf))
+  for (const name of names) {
+    const row = cells.filter((cell) => nameOf(cell) === name)
+    const figures = columns.map((column) => {
+      const cell = row.find((one) => one.column === column)
+      if (cell === undefined) return ''
+      const ratio = cell.oursUs === undefined ? '' : ` (${(cell.us / cell.oursUs).toFixed(2)}x)`
+      return `${cell.us.toFixed(1)}${ratio}`
     })
-    lines.push(`| ${contender} | ${entries} | ${cells.join(' | ')} |`)
+    lines.push(`| ${name} | ${figures.join(' | ')} |`)
   }
   return lines.join('\n')
+}
+
+/**
+ * Where somebody is faster, and why.
+ *
+ * @param {Cell[]} cells
+ */
+function lossesOf(cells) {
+  const lost = cells.filter(({ us, oursUs }) => oursUs !== undefined && us < oursUs)
+  const lines = new Map(
+    lost.map(({ contender, column }) => {
+      const operation = column.split(' ')[0] ?? ''
+      return [`${contender}, ${operation}`, reasonFor(contender, operation)]
+    }),
+  )
+  return [...lines].map(([what, reason]) => `- ${what}: ${reason}.`).join('\n')
 }
