@@ -55,6 +55,12 @@ const PLACE_FROM = 2
 const PLACE_TO = 28
 /** Longer messages are not written; a batch is split before that. */
 const MAX_MESSAGE_BYTES = 65_536
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+/** Two digits for each byte. */
+const hexadecimal: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, '0'),
+)
 const ops: readonly MessageOp[] = ['set', 'delete', 'clear', 'move', 'expire-tags', 'delete-tags']
 /** Operations that have a fixed number of keys. */
 const keyCounts: Partial<Record<MessageOp, number>> = { clear: 1, move: 2 }
@@ -65,7 +71,6 @@ const keyCounts: Partial<Record<MessageOp, number>> = { clear: 1, move: 2 }
  * @throws RangeError when the keys do not fit into 64 KiB.
  */
 export function encodeMessage(message: Message): Uint8Array {
-  const encoder = new TextEncoder()
   const keys = message.keys.map((key) => encoder.encode(key))
   const bytes = new Uint8Array(keys.reduce((sum, key) => sum + 4 + key.length, HEADER_BYTES + SUM_BYTES))
   if (bytes.length > MAX_MESSAGE_BYTES) {
@@ -78,8 +83,8 @@ export function encodeMessage(message: Message): Uint8Array {
   view.setFloat64(4, message.stamp.epoch, true)
   view.setFloat64(12, message.after, true)
   view.setFloat64(20, message.stamp.sequence, true)
-  for (let at = 0; at < 8; at++)
-    bytes[28 + at] = Number.parseInt(message.origin.slice(2 * at, 2 * at + 2), 16)
+  view.setUint32(28, Number.parseInt(message.origin.slice(0, 8), 16))
+  view.setUint32(32, Number.parseInt(message.origin.slice(8), 16))
   view.setFloat64(36, message.serial, true)
   view.setUint32(44, keys.length, true)
   let at = HEADER_BYTES
@@ -104,17 +109,13 @@ export function decodeMessage(bytes: Uint8Array): Message | undefined {
   const end = bytes.length - SUM_BYTES
   if (view.getUint32(end, true) !== sumOf(bytes)) return undefined
   const op = ops[(bytes[1] as number) - 1]
-  const numbers = [
-    view.getFloat64(4, true),
-    view.getFloat64(12, true),
-    view.getFloat64(20, true),
-    view.getFloat64(36, true),
-  ]
-  if (op === undefined || !numbers.every((number) => Number.isSafeInteger(number) && number >= 0))
+  const epoch = view.getFloat64(4, true)
+  const after = view.getFloat64(12, true)
+  const sequence = view.getFloat64(20, true)
+  const serial = view.getFloat64(36, true)
+  if (op === undefined || !(isCount(epoch) && isCount(after) && isCount(sequence) && isCount(serial)))
     return undefined
-  const [epoch, after, sequence, serial] = numbers as [number, number, number, number]
 
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
   const keys: string[] = []
   let at = HEADER_BYTES
   for (let left = view.getUint32(44, true); left > 0; left--) {
@@ -130,8 +131,13 @@ export function decodeMessage(bytes: Uint8Array): Message | undefined {
   }
   if (at !== end || keys.length !== (keyCounts[op] ?? keys.length)) return undefined
 
-  const origin = Array.from(bytes.subarray(28, 36), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  let origin = ''
+  for (let place = 28; place < 36; place++) origin += hexadecimal[bytes[place] as number]
   return { op, keys, stamp: { partition: view.getUint16(2, true), epoch, sequence }, after, origin, serial }
+}
+
+function isCount(number: number): boolean {
+  return Number.isSafeInteger(number) && number >= 0
 }
 
 function sumOf(bytes: Uint8Array): number {
