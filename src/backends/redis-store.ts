@@ -130,8 +130,8 @@ const REPLICA_MS = 400
 const SILENT_SWEEP_MS = 10_000
 const READ_ATTEMPTS = 3
 
-/** The scripts' digests, which name them to the server. */
-const digests = new Map<Script, Promise<string>>()
+/** The scripts' digests, which name them to the server; promises until they are known. */
+const digests = new Map<Script, string | Promise<string>>()
 
 /** A keyspace on a server, as one tier or bus has it. */
 export class RedisStore {
@@ -231,12 +231,13 @@ export class RedisStore {
 
   /** Runs a script. */
   async evaluate(script: Script, keys: readonly string[], words: readonly Word[]): Promise<unknown> {
-    const rest = [String(keys.length), ...keys, ...words]
+    const known = digests.get(script) ?? digestOf(script)
     try {
-      return await this.#caller.call(['EVALSHA', await digestOf(script), ...rest])
+      const digest = typeof known === 'string' ? known : await known
+      return await this.#caller.call(['EVALSHA', digest, String(keys.length), ...keys, ...words])
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-      return await this.#caller.call(['EVAL', script.text, ...rest])
+      return await this.#caller.call(['EVAL', script.text, String(keys.length), ...keys, ...words])
     }
   }
 
@@ -600,14 +601,11 @@ function adviceFor(message: string): string {
 
 /** The digest by which a server knows a script: SHA-1 in hexadecimal. */
 function digestOf(script: Script): Promise<string> {
-  let digest = digests.get(script)
-  if (digest === undefined) {
-    digest = crypto.subtle
-      .digest('SHA-1', new TextEncoder().encode(script.text))
-      .then((bytes) =>
-        Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, '0')).join(''),
-      )
-    digests.set(script, digest)
-  }
+  const digest = crypto.subtle.digest('SHA-1', new TextEncoder().encode(script.text)).then((bytes) => {
+    const text = Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('')
+    digests.set(script, text)
+    return text
+  })
+  digests.set(script, digest)
   return digest
 }
