@@ -5,7 +5,7 @@ import { Cache, type CacheHealth } from './cache.ts'
 import type { Clock } from './clock.ts'
 import { type Codec, checkCodec } from './codecs/codec.ts'
 import { jsonCodec } from './codecs/json.ts'
-import { authorityOf } from './coordinator/authority.ts'
+import { authorityOf, copiesBefore } from './coordinator/authority.ts'
 import { Coordinator } from './coordinator/coordinator.ts'
 import { Copies } from './coordinator/copies.ts'
 import { Doubts } from './coordinator/doubts.ts'
@@ -329,7 +329,11 @@ export function createCache<V = unknown>(options: CacheOptions = {}): CacheOf<V>
     authority?.depth === undefined
       ? authority && new Guard(authority.name, clock, events, limits)
       : levels[authority.depth]?.guard
-  const invalidations = new Invalidations(clock, bus !== undefined)
+  const invalidations = new Invalidations(
+    clock,
+    bus !== undefined,
+    copiesBefore(authority, levels.length) > 0,
+  )
   const doubts = new Doubts()
   const tags = new Tags({
     ledger: authority?.ledger,

@@ -67,3 +67,8 @@ export function authorityOf(tiers: readonly Tier[], bus: Bus | undefined): Autho
   }
   return { ledger: bus.ledger, name: bus.name, scope: bus.scope, depth: undefined }
 }
+
+/** How many of `tiers` tiers, from the nearest, hold copies of what an authority orders. */
+export function copiesBefore(authority: Authority | undefined, tiers: number): number {
+  return authority === undefined ? 0 : (authority.depth ?? tiers)
+}

@@ -19,6 +19,7 @@ const MOST_PREFIXES = 64
 export class Invalidations {
   readonly #clock: Clock
   readonly #hasBus: boolean
+  readonly #isAsked: boolean
   readonly #mostKeys: number
   readonly #floors = new Map<number, Stamp>()
   /** In order of change, oldest first. */
@@ -29,12 +30,21 @@ export class Invalidations {
   readonly #cleared = new Map<string, Map<number, Stamp>>()
   #goodUntil: number
 
-  /** @param hasBus - Whether someone tells of others' changes; until it does, no copy is good. */
-  constructor(clock: Clock, hasBus: boolean, mostKeys: number = MOST_KEYS) {
+  /**
+   * @param hasBus - Whether someone tells of others' changes; until it does, no copy is good.
+   * @param isAsked - Whether there are tiers with copies to judge; where there are none nothing has to be remembered.
+   */
+  constructor(clock: Clock, hasBus: boolean, isAsked: boolean, mostKeys: number = MOST_KEYS) {
     this.#clock = clock
     this.#hasBus = hasBus
+    this.#isAsked = isAsked
     this.#mostKeys = mostKeys
     this.#goodUntil = hasBus ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
+  }
+
+  /** Keys of which it is known that they were changed. */
+  get size(): number {
+    return this.#changed.size
   }
 
   /** Copies are good until then, by the clock. */
@@ -49,6 +59,7 @@ export class Invalidations {
 
   /** The entry of `key` was changed at `stamp`. */
   note(key: string, stamp: Stamp): void {
+    if (!this.#isAsked) return
     const known = this.#changed.get(key)
     if (known !== undefined && known.epoch === stamp.epoch && known.sequence > stamp.sequence) return
     this.#changed.delete(key)
@@ -63,6 +74,7 @@ export class Invalidations {
 
   /** The entries of the partition whose keys begin with `prefix` were removed at `stamp`. */
   noteUnder(prefix: string, stamp: Stamp): void {
+    if (!this.#isAsked) return
     const stamps = this.#cleared.get(prefix) ?? new Map<number, Stamp>()
     const known = stamps.get(stamp.partition)
     if (known === undefined || isAtOrAfter(stamp, known)) stamps.set(stamp.partition, stamp)

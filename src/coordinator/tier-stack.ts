@@ -12,7 +12,7 @@ import type { Events } from '../metrics/events.ts'
 import type { Stamp } from '../stamp.ts'
 import type { Committed, Mutation, Origin } from '../tiers/ledger.ts'
 import type { Tier, TierEntry } from '../tiers/tier.ts'
-import type { Authority } from './authority.ts'
+import { type Authority, copiesBefore } from './authority.ts'
 import type { Doubts } from './doubts.ts'
 import { decodeEnvelope } from './envelope.ts'
 import type { Guard } from './guard.ts'
@@ -81,6 +81,8 @@ export type Populated = 'stored' | 'refused' | 'failed'
 export class TierStack {
   readonly levels: readonly Level[]
   readonly #authority: Authority | undefined
+  /** How many tiers, from the nearest, hold copies. */
+  readonly #copies: number
   readonly #authorityGuard: Guard | undefined
   readonly #codec: Codec
   readonly #invalidations: Invalidations
@@ -103,6 +105,7 @@ export class TierStack {
   }) {
     this.levels = parts.levels
     this.#authority = parts.authority
+    this.#copies = copiesBefore(parts.authority, parts.levels.length)
     this.#authorityGuard = parts.authorityGuard
     this.#codec = parts.codec
     this.#invalidations = parts.invalidations
@@ -304,11 +307,6 @@ export class TierStack {
   get #decidingDepth(): number | undefined {
     if (this.#authority !== undefined) return this.#authority.depth
     return this.levels.length === 0 ? undefined : this.levels.length - 1
-  }
-
-  /** How many tiers, from the nearest, hold copies of what an authority orders. */
-  get #copies(): number {
-    return this.#authority === undefined ? 0 : (this.#authority.depth ?? this.levels.length)
   }
 
   /** Whether an entry that a tier has, or had, may be used: one of the authority always, a copy by its stamp. */

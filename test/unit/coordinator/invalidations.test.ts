@@ -8,7 +8,7 @@ const at = (sequence: number, epoch = 1, partition = 0): Stamp => ({ partition, 
 const clock = new ManualClock()
 
 function listening(mostKeys?: number): Invalidations {
-  const invalidations = new Invalidations(clock, true, mostKeys)
+  const invalidations = new Invalidations(clock, true, true, mostKeys)
   invalidations.lease(clock.now() + 1_000)
   invalidations.setFloor(at(10))
   return invalidations
@@ -46,7 +46,7 @@ describe('a copy', () => {
   })
 
   test('is judged by own mutations alone where there is no bus', () => {
-    const invalidations = new Invalidations(clock, false)
+    const invalidations = new Invalidations(clock, false, true)
     expect(invalidations.allows('a', at(1))).toBe(true)
     invalidations.note('a', at(2))
     expect(invalidations.allows('a', at(1))).toBe(false)
@@ -60,4 +60,13 @@ test('what is forgotten for room leaves nothing older good, whatever becomes of 
   expect(invalidations.allows('x', at(11))).toBe(false)
   expect(invalidations.allows('x', at(12))).toBe(true)
   expect(invalidations.allows('d', at(13))).toBe(false)
+})
+
+test('where no tier has copies nothing is remembered', () => {
+  for (const isAsked of [true, false]) {
+    const invalidations = new Invalidations(clock, true, isAsked)
+    invalidations.note('a', at(12))
+    invalidations.surpass('b', at(12))
+    expect(invalidations.size).toBe(isAsked ? 2 : 0)
+  }
 })
