@@ -8,7 +8,9 @@ const reasons = [
     reason:
       'a mutation is one script that gives it its place in the order, writes the entry or a tombstone, keeps a message ' +
       'in the log and publishes it, where the others send a command that writes (and some a second one that tells, ' +
-      'without waiting for it); this is what the promises of docs/guide/consistency.md cost',
+      'without waiting for it); sent by ioredis alone, with its answer and the message heard, such a script takes twice ' +
+      'what SET takes, and the rest is done here: the marks for which reads wait, envelope, checksum and codec, the guard, ' +
+      'the copies that follow; this is what the promises of docs/guide/consistency.md cost',
   },
   {
     row: /miss and load/,
@@ -19,8 +21,9 @@ const reasons = [
   {
     row: /L1 hit/,
     reason:
-      'each hit asks the core whether the entry is fresh, its partition not suspect and the lease not over, and reads the ' +
-      'clock for that, which is a quarter of what a hit takes; who has no lease looks into a Map',
+      'each hit asks the core whether the entry is fresh, its partition not suspect and the lease not over, where ' +
+      'layered-loader looks into a Map. Both read a clock, 0.04 us, and in the figures of both are 0.13 us of the loop that ' +
+      'builds a key, asks and waits. So 1.2x would leave 0.03 us for the look-up, and the look into a Map alone takes 0.04',
   },
   {
     row: /L2 hit/,
