@@ -306,10 +306,11 @@ export class Filling {
     return { value: found.value, refresh: isDue ? { leastFreshMs: beside.aheadMs } : undefined }
   }
 
-  async #look({ batch, call, subject }: Search): Promise<Reading | undefined> {
+  async #look({ batch, call, leastFreshMs, subject }: Search): Promise<Reading | undefined> {
     if (call.skip === 'tiers') return undefined
     if (batch !== undefined) return batch.read(subject.key, subject.stored)
-    return (await this.#stack.read([subject.key], [subject.stored], call.skip === 'copies'))[0]
+    const skipsCopies = call.skip === 'copies'
+    return (await this.#stack.read([subject.key], [subject.stored], skipsCopies, leastFreshMs))[0]
   }
 
   /** Runs the loader and keeps what it brings. */

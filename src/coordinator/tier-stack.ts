@@ -119,15 +119,23 @@ export class TierStack {
    * Asks tier after tier for each key; one call per tier. Answers in the order of the keys.
    *
    * @param skipsCopies - Whether only the authority is asked, or without one the farthest tier.
+   * @param leastFreshMs - An entry that is not fresh for longer is the answer only when no farther tier has a better one.
    */
-  async read(keys: readonly Key[], stored: readonly string[], skipsCopies = false): Promise<Reading[]> {
+  async read(
+    keys: readonly Key[],
+    stored: readonly string[],
+    skipsCopies = false,
+    leastFreshMs = 0,
+  ): Promise<Reading[]> {
     const nearest = !skipsCopies ? 0 : this.#authority === undefined ? this.levels.length - 1 : this.#copies
     const readings: Reading[] = stored.map(() => ({ found: undefined, asOf: undefined }))
     // Now, and not when the answers are there: a doubt that is lifted meanwhile was right about what was read before.
     const isDoubted = stored.map((key) => this.#doubts.has(key))
     let open = stored.map((_, place) => place)
+    // What may have been loaded anew behind where it was found, by another process: nobody is told of that.
+    const passed = new Map<number, Reading & { readonly found: Found }>()
     for (const [depth, level] of this.levels.entries()) {
-      if (open.length === 0) return readings
+      if (open.length === 0) break
       if (depth < nearest) continue
       const wanted = open.map((place) => stored[place] as string)
       const askedAt = this.#clock.now()
@@ -151,10 +159,15 @@ export class TierStack {
         }
         level.hits++
         const copyOf = this.#isCopy(depth) ? entries[turn]?.stamp : undefined
-        readings[place] = {
+        const reading = {
           found: verdict === 'expired' ? expired(found, askedAt) : found,
           asOf: copyOf ?? readings[place]?.asOf,
         }
+        if (!isFarthest && found.freshMs <= leastFreshMs) {
+          if (isFresher(found, passed.get(place)?.found)) passed.set(place, reading)
+          return true
+        }
+        readings[place] = reading
         return false
       })
     }
@@ -165,6 +178,12 @@ export class TierStack {
         open,
         readings,
       )
+    }
+    for (const [place, before] of passed) {
+      const { found, asOf } = readings[place] as Reading
+      // Where nobody orders, a farther tier may have missed what a nearer one has.
+      if (found !== undefined && (this.#authority !== undefined || isFresher(found, before.found))) continue
+      readings[place] = { found: before.found, asOf: asOf ?? before.asOf }
     }
     return readings
   }
@@ -423,6 +442,11 @@ export class TierStack {
       await level.guard.attempt('set', () => level.tier.set({ key: stored, bytes, remainingMs, stamp }))
     }
   }
+}
+
+/** Whether an entry is as fresh as another one, if there is another. */
+function isFresher(found: Found, other: Found | undefined): boolean {
+  return other === undefined || found.freshUntil >= other.freshUntil
 }
 
 /** An entry whose fresh time was over when the tier was asked, if it was not before. */
