@@ -36,9 +36,12 @@ export const everyMs = {
   'two gaps': 6_000,
   'parted histories': 8_000,
   'late answers': 6_000,
+  'late echoes': 8_000,
 }
 /** Several things that befall a process one after the other, at the worst of times: alone they would hardly ever meet. */
 const scripted: readonly Trouble[] = ['slow source', 'two gaps', 'parted histories', 'late answers']
+/** What came last. */
+const latest: Trouble = 'late echoes'
 /** A fault that strikes now and then. */
 export type Trouble = keyof typeof everyMs
 
@@ -94,7 +97,7 @@ export interface Plan {
 }
 
 /** How many times something was added at the end of what is drawn. */
-export const EDITION = 3
+export const EDITION = 4
 
 /**
  * Draws the shape of a run.
@@ -125,7 +128,8 @@ export function planOf(random: () => number, edition: number = EDITION): Plan {
     return isOn(trouble, isLossy ? 0.25 : 0.5)
   }
   const troubles = (Object.keys(everyMs) as Trouble[]).filter(
-    (trouble) => trouble !== 'flicker' && !scripted.includes(trouble) && strikes(trouble),
+    (trouble) =>
+      trouble !== 'flicker' && trouble !== latest && !scripted.includes(trouble) && strikes(trouble),
   )
   const hasTier = random() < 0.85
   const hasMachines = hasTier && random() < 0.5
@@ -199,6 +203,7 @@ export function planOf(random: () => number, edition: number = EDITION): Plan {
     hasLocks: hasTier && isDrawn('locks'),
   }
   if (edition > 2) troubles.push(...scripted.filter(strikes))
+  if (edition > 3 && strikes(latest)) troubles.push(latest)
   return {
     ...first,
     ...second,

@@ -1009,6 +1009,9 @@ class World {
       case 'late answers':
         this.#answerLate(process)
         return
+      case 'late echoes':
+        this.#echoLate(process)
+        return
       case 'failover':
         this.#failOver(server, 0, undefined)
         return
@@ -1116,6 +1119,32 @@ class World {
     const name = this.#pick(LOCKS)
     this.#lock(process, { ttl: 400, renew: false }, name)
     this.#after(100, () => this.#lock(other, { ttl: 2_000, wait: 1_000 }, name))
+  }
+
+  /**
+   * An echo arrives late, and nothing after it: neither what was done since it was sent, nor any other echo. What it
+   * proves is as old as its sending.
+   */
+  #echoLate(process: Process): void {
+    const { line } = process
+    const key = this.#pick(this.#plan.keys)
+    const other = this.#otherThan(process)
+    this.#act(process, key, 0)
+    this.#after(50, () => {
+      line.isHeld = true
+    })
+    this.#after(1_100, () => {
+      line.isLosing = true
+      this.#delete(other, key)
+    })
+    this.#after(2_100, () => line.release())
+    for (let left = 3; left > 0; left--)
+      this.#after(4_150 + 900 * this.#random(), () => {
+        if (this.#isAble(process)) this.#read(process, key, 'get')
+      })
+    this.#after(5_100, () => {
+      line.isLosing = false
+    })
   }
 
   /** Something happens to what strikes, whatever process it strikes. */
