@@ -1,7 +1,8 @@
 // `add`, `touch`, `incr`, `pull`, `expire`, `incrVersion`: the steps of a mutation (mutations.ts) around one that depends
 // on what is there. What is asked of whoever orders is in conditions.ts; what is done where nobody does, in alone.ts.
 
-import { shortened } from '../entry.ts'
+import type { Clock } from '../clock.ts'
+import { shortened, staleMsOf } from '../entry.ts'
 import { CacheError } from '../errors.ts'
 import type { Key, KeyScope } from '../key.ts'
 import type { MutationOp } from '../metrics/events.ts'
@@ -36,6 +37,7 @@ export interface DecisionsParts {
   readonly outbox: Outbox | undefined
   readonly subjects: Subjects
   readonly life: Life
+  readonly clock: Clock
   readonly random: Random
   /** Nobody but L1 holds anything, and nobody tells: mutations take effect within the call. */
   readonly isAlone: boolean
@@ -62,6 +64,7 @@ export class Decisions {
   readonly #outbox: Outbox | undefined
   readonly #subjects: Subjects
   readonly #life: Life
+  readonly #clock: Clock
   readonly #random: Random
   readonly #isAlone: boolean
 
@@ -77,6 +80,7 @@ export class Decisions {
     this.#outbox = parts.outbox
     this.#subjects = parts.subjects
     this.#life = parts.life
+    this.#clock = parts.clock
     this.#random = parts.random
     this.#isAlone = parts.isAlone
   }
@@ -88,6 +92,9 @@ export class Decisions {
     const known = this.#tags.beginWrite(call.tags)
     let since = known instanceof Promise ? undefined : known
     const { taggedAt, noteAt } = taggingOf(this.#tags, call, lifetime)
+    // What it takes to decide is no part of the value's life.
+    const freshUntil = this.#clock.now() + lifetime.ttlMs
+    const usableUntil = freshUntil + staleMsOf(lifetime)
     return this.#decide<boolean>('add', [subject], {
       alone: () => this.#alone.add(subject, value, lifetime, noteAt(since)),
       ask: async (commit) => {
@@ -96,7 +103,7 @@ export class Decisions {
       },
       install: (stamp) => {
         if (lifetime.ttlMs === 0) return
-        this.#copies.keep(subject.l1Key, value, lifetime, stamp, noteAt(since))
+        this.#copies.put(subject.l1Key, value, freshUntil, usableUntil, stamp, noteAt(since))
       },
     })
   }

@@ -1,9 +1,11 @@
 // Mutations that depend on what is there, in every arrangement: Django's meaning, decided by whoever orders.
 
 import { describe, expect, test } from 'vitest'
+import { inProcessBus } from '../../../src/bus/in-process.ts'
 import { createCache } from '../../../src/create-cache.ts'
+import { flakyTier } from '../../../src/testing/chaos.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
-import { memoryTier } from '../../../src/tiers/memory.ts'
+import { Hub, memoryTier } from '../../../src/tiers/memory.ts'
 import { type Arrangement, arrangements, inNamespaces, opened, pass, rest } from '../../support/caches.ts'
 
 /** A bus without a tier keeps no entries that a mutation could depend on. */
@@ -266,4 +268,19 @@ test('a codec that hides its values counts by compare-and-set, and shows no digi
   expect(await cache.get('n')).toBe(42)
   const entry = await tier.get(':1:n')
   expect(new TextDecoder('latin1').decode(entry?.bytes)).not.toContain('42')
+})
+
+test('what it takes to decide on an add is no part of the value’s life', async () => {
+  const clock = new ManualClock()
+  const hub = new Hub({ clock })
+  const tier = flakyTier(memoryTier({ hub }), { clock })
+  const cache = createCache({ clock, ttl: '1s', tiers: [tier], bus: inProcessBus({ hub }) })
+  await rest()
+  tier.plan = ({ method }) => (method === 'ledger.commit' ? { answerDelayMs: 400 } : 'work')
+  const adding = cache.add('a', 1)
+  await pass(clock, 400)
+  expect(await adding).toBe(true)
+  expect(cache.l1.get('a')).toBe(1)
+  await pass(clock, 600)
+  expect(cache.l1.get('a')).toBeUndefined()
 })
