@@ -109,10 +109,10 @@ export interface FillingParts {
   /**
    * An entry was found that was written at `stamp`.
    *
-   * @param isFlight - Whether the flight of the key found it, and may be joined as before.
+   * @param by - The search that found it; `undefined` for a reading.
    * @returns Whether that is beyond what was heard: then whatever else is under way for the key has been overtaken.
    */
-  met(stored: string, stamp: Stamp, isFlight: boolean): boolean
+  met(stored: string, stamp: Stamp, by: SearchNote | undefined): boolean
   /** A value was given out that is newer than what a search may bring whose loader did not begin since `beganAt`. */
   forget(stored: string, beganAt: number): void
 }
@@ -146,7 +146,7 @@ export class Filling {
   readonly #defaults: ResolvedCall
   readonly #running = new Chain<(error: unknown) => void>()
   readonly #heard: (stored: string) => Stamp | undefined
-  readonly #met: (stored: string, stamp: Stamp, isFlight: boolean) => boolean
+  readonly #met: (stored: string, stamp: Stamp, by: SearchNote | undefined) => boolean
   readonly #forget: (stored: string, beganAt: number) => void
   #isClosed = false
   readonly counts: FillingCounts = { loads: 0, loadFailures: 0, loadsOvertaken: 0, staleServed: 0 }
@@ -166,7 +166,7 @@ export class Filling {
     this.#turns = parts.turns
     this.#defaults = parts.defaults
     this.#heard = (stored) => parts.heard(stored)
-    this.#met = (stored, stamp, isFlight) => parts.met(stored, stamp, isFlight)
+    this.#met = (stored, stamp, by) => parts.met(stored, stamp, by)
     this.#forget = (stored, beganAt) => parts.forget(stored, beganAt)
   }
 
@@ -209,7 +209,7 @@ export class Filling {
         const stale = found.freshUntil <= this.#clock.now()
         this.#events.tell('entry.hit', { key, level: found.level, stale })
       }
-      fence = this.#learn(found, fence, false)
+      fence = this.#learn(found, fence, undefined)
       if (found.depth > 0) await this.#backFill(subject, found, asOf, fence)
       this.#putFound(subject, found, asOf, fence, this.#defaults)
       return found
@@ -236,7 +236,7 @@ export class Filling {
     try {
       let reading = await this.#look(search)
       let found = reading?.found
-      if (found !== undefined) fence = this.#learn(found, fence, true)
+      if (found !== undefined) fence = this.#learn(found, fence, note)
       const flown = found && (await this.#answerOf(search, found, reading?.asOf, fence))
       if (flown !== undefined) return flown
       if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
@@ -263,7 +263,7 @@ export class Filling {
         isMine = (await turn.next()) === 'load'
         reading = await this.#look(search)
         found = reading?.found
-        if (found !== undefined) fence = this.#learn(found, fence, true)
+        if (found !== undefined) fence = this.#learn(found, fence, note)
         const loadedElsewhere = found && (await this.#answerOf(search, found, reading?.asOf, fence))
         if (loadedElsewhere !== undefined) return loadedElsewhere
       }
@@ -421,9 +421,9 @@ export class Filling {
    * What was read counts as heard, for its key: nothing older may be answered after it, though the message is still on
    * its way. Returns the fence that this look goes on with.
    */
-  #learn({ stamp }: Found, fence: Fence, isFlight: boolean): Fence {
+  #learn({ stamp }: Found, fence: Fence, by: SearchNote | undefined): Fence {
     const held = this.#marks.holds(fence)
-    if (stamp === undefined || !this.#met(fence.key, stamp, isFlight && held) || !held) return fence
+    if (stamp === undefined || !this.#met(fence.key, stamp, held ? by : undefined) || !held) return fence
     return this.#marks.renewed(fence)
   }
 

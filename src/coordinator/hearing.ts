@@ -12,6 +12,7 @@ import type { Authority } from './authority.ts'
 import type { Commits } from './commits.ts'
 import type { Copies } from './copies.ts'
 import type { Doubts } from './doubts.ts'
+import type { SearchNote } from './filling.ts'
 import type { Guard } from './guard.ts'
 import type { HoldOff } from './hold-off.ts'
 import { Inbound, type InboundTarget } from './inbound.ts'
@@ -161,8 +162,12 @@ export class Hearing implements InboundTarget {
     return this.inbound?.heard(partitionOf(partitionTextOf(stored), this.#authority.ledger.partitions))
   }
 
-  /** An entry was found that was written at `stamp`: what is older is not good any more. */
-  met(stored: string, stamp: Stamp, isFlight: boolean): boolean {
+  /**
+   * An entry was found that was written at `stamp`: what is older is not good any more.
+   *
+   * @param by - The search that found it, which may be joined as before; `undefined` for a reading.
+   */
+  met(stored: string, stamp: Stamp, by: SearchNote | undefined): boolean {
     if (this.inbound === undefined) return false
     const heard = this.inbound.heard(stamp.partition)
     // In another epoch it is news, even in an earlier one: what was heard may be made up, and what is there is not.
@@ -171,7 +176,7 @@ export class Hearing implements InboundTarget {
     this.#copies.invalidate(stored, stamp)
     this.#ongoing.marks.overtake(stored)
     this.#ongoing.reads.forget(stored)
-    if (!isFlight) this.#ongoing.searches.forget(stored)
+    if (this.#ongoing.searches.joinable(stored)?.note !== by) this.#ongoing.searches.forget(stored)
     return true
   }
 }

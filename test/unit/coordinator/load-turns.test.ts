@@ -132,6 +132,28 @@ test('rule 3.1.21: an authority that cannot be asked keeps nobody from loading',
   expect(cache.stats().loads).toBe(1)
 })
 
+test('what a search found is newer than what another one loads, which nobody joins any more', async () => {
+  const arrangement = arrangements.find(({ name }) => name === 'no L1, a ledger with its bus')
+  if (arrangement === undefined) throw new Error('no such arrangement')
+  const { cache: there, other: here, clock, hub } = await opened(arrangement, { loadLease: '10s' })
+  void there.getOrSet('a', () => new Promise(() => {})).catch(() => {})
+  await rest()
+  const waiting = here.getOrSet('a', () => 'not loaded')
+  // Longer than the lease of copies: nobody joins that any more.
+  await pass(clock, 3_500)
+  const loading = deferred<[string, string][]>()
+  const many = here.getOrSetMany(['a'], () => loading.promise)
+  await rest()
+  hub.links[1]?.hold()
+  await there.set('a', 'newer')
+  await pass(clock, 250)
+  expect(await waiting).toBe('newer')
+  const after = here.getOrSet('a', () => 'not loaded either')
+  loading.resolve([['a', 'older']])
+  expect(await after).toBe('newer')
+  expect((await many).values.get('a')).toBe('older')
+})
+
 test('a length that is none is refused', () => {
   expect(() => createCache({ loadLease: 'long' as never })).toThrow('loadLease: ')
   const cache: Cache = createCache({ ttl: '1m', loadLease: null })
