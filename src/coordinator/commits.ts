@@ -2,7 +2,9 @@
 // answer was lost may have been done, or be done yet; what the bus told meanwhile decides.
 
 import type { Key } from '../key.ts'
+import type { Message } from '../message.ts'
 import type { Events, MutationOp } from '../metrics/events.ts'
+import type { Stamp } from '../stamp.ts'
 import type { Mutation } from '../tiers/ledger.ts'
 import type { Session } from './session.ts'
 import type { Outcome, TierStack } from './tier-stack.ts'
@@ -27,8 +29,8 @@ export class Commits {
   #serial = 0
   /** Own mutations whose commit was given up: they may still take effect, and are news then. */
   readonly #unsettled = new Set<number>()
-  /** Own mutations on their way, and whether the bus has told of them. */
-  readonly #underway = new Map<number, boolean>()
+  /** Own mutations on their way, and their place in the order as far as the bus has told of them. */
+  readonly #underway = new Map<number, Stamp | undefined>()
 
   constructor(parts: CommitsParts) {
     this.#parts = parts
@@ -47,15 +49,17 @@ export class Commits {
   async commit(mutation: Mutation, serial: number): Promise<Outcome> {
     const { isRepeating, origin, session, stack } = this.#parts
     try {
-      this.#underway.set(serial, false)
+      this.#underway.set(serial, undefined)
       const outcome = await stack.commit(mutation, { id: origin, serial })
       if (outcome.stamp !== undefined) session.committed(outcome.stamp)
       return outcome
     } catch (error) {
       // It was done, and only the answer lost: to say it again later could undo what came in between. A clear is told by
       // many, of which one says nothing of the others.
-      if (this.#underway.get(serial) === true && isRepeating && mutation.op !== 'clear') {
-        return { stamp: undefined, applied: true, existed: false, number: undefined }
+      const stamp = this.#underway.get(serial)
+      if (stamp !== undefined && isRepeating && mutation.op !== 'clear') {
+        session.committed(stamp)
+        return { stamp, applied: true, existed: false, number: undefined }
       }
       this.#unsettled.add(serial)
       if (this.#unsettled.size > MOST_UNSETTLED) {
@@ -71,8 +75,8 @@ export class Commits {
   }
 
   /** The bus told of a mutation of this cache. Says whether it was given up, so that its outcome was not known. */
-  isUnsettled(serial: number): boolean {
-    if (this.#underway.has(serial)) this.#underway.set(serial, true)
+  isUnsettled({ serial, stamp }: Pick<Message, 'serial' | 'stamp'>): boolean {
+    if (this.#underway.has(serial)) this.#underway.set(serial, stamp)
     return this.#unsettled.has(serial)
   }
 

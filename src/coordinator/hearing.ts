@@ -126,8 +126,8 @@ export class Hearing implements InboundTarget {
     this.#ongoing.forgetAll()
   }
 
-  isUnsettled(serial: number): boolean {
-    return this.#commits.isUnsettled(serial)
+  isUnsettled(message: Message): boolean {
+    return this.#commits.isUnsettled(message)
   }
 
   suspect(stamp: Stamp): Stamp | undefined {

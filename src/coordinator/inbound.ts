@@ -27,7 +27,7 @@ export interface InboundTarget {
   /** Tags were invalidated. */
   invalidateTags(message: Message, isNews: boolean): void
   /** Whether a mutation of this cache was given up, so that its outcome is not known. */
-  isUnsettled(serial: number): boolean
+  isUnsettled(message: Message): boolean
   /**
    * Everything of the partition that is older than `stamp` is suspect.
    *
@@ -246,7 +246,7 @@ export class Inbound implements BusListener {
     const { origin, target } = this.#parts
     // What this cache did itself is news only when it gave up waiting for it. Its clears count all the same: they are
     // told for every partition, and only so are copies judged that a narrower tier failed to remove.
-    const isNews = message.origin !== origin || target.isUnsettled(message.serial)
+    const isNews = message.origin !== origin || target.isUnsettled(message)
     if (message.op === 'clear') target.clearPrefix(message.keys[0] ?? '', message.stamp, isNews)
     else if (message.op === 'expire-tags' || message.op === 'delete-tags')
       target.invalidateTags(message, isNews)

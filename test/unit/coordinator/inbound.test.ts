@@ -46,7 +46,7 @@ async function listening({
     invalidateTags: ({ op, keys, stamp }) => told.push(`${op} ${keys.join(' ')} ${stamp.sequence}`),
     clearPrefix: (prefix, stamp, isNews) =>
       told.push(`clear ${prefix} at ${stamp.sequence}${isNews ? '' : ', no news'}`),
-    isUnsettled: (serial) => serial === 99,
+    isUnsettled: ({ serial }) => serial === 99,
     suspect: (stamp) => {
       told.push(`suspect below ${stamp.sequence} of ${stamp.epoch}`)
       floors.unshift(stamp)

@@ -2,8 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { inProcessBus } from '../../../src/bus/in-process.ts'
 import { placesIn, Session } from '../../../src/coordinator/session.ts'
 import { createCache } from '../../../src/create-cache.ts'
+import { flakyTier } from '../../../src/testing/chaos.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { Hub, memoryTier } from '../../../src/tiers/memory.ts'
+import type { Tier } from '../../../src/tiers/tier.ts'
 import { rest } from '../../support/caches.ts'
 
 describe('a token', () => {
@@ -68,6 +70,24 @@ describe('atLeast', () => {
     expect(await there.get('a', { atLeast: token })).toBe(2)
     await here.set('a', 3)
     expect(await there.getMany(['a', 'b'], { atLeast: here.token() })).toEqual(new Map([['a', 3]]))
+  })
+
+  test('a write whose answer was lost has its place from the bus', async () => {
+    const clock = new ManualClock()
+    const hub = new Hub({ clock })
+    const tier = flakyTier(memoryTier({ hub }), { clock })
+    const make = (tiers: Tier[]) =>
+      createCache({ clock, tiers, bus: inProcessBus({ hub }), ttl: '1h', whenDown: 'queue' })
+    const [here, there] = [make([tier]), make([memoryTier({ hub })])]
+    await rest()
+    await there.set('a', 1)
+    await rest()
+    hub.links[1]?.hold()
+    tier.plan = ({ method }) => (method === 'ledger.commit' ? 'fail-after' : 'work')
+    await here.set('a', 2)
+    expect(here.health().outbox?.size).toBe(0)
+    expect(await there.get('a')).toBe(1)
+    expect(await there.get('a', { atLeast: here.token() })).toBe(2)
   })
 
   test('what a process has written itself since then says nothing of what it has heard', async () => {
