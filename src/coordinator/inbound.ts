@@ -145,6 +145,8 @@ export class Inbound implements BusListener {
 
   onGap(partition: number | undefined, stamps: readonly Stamp[], reason: string): void {
     for (const stamp of stamps) this.#goOn(stamp)
+    // Nothing that came before counts beside where the bus goes on: it may be in no order any more.
+    this.#early = this.#early?.filter((message) => this.#heard[message.stamp.partition] === undefined)
     this.#tellGap(partition, reason)
     // What the bus says is where it goes on, not that nothing has happened since it said so.
     this.#connect(undefined)

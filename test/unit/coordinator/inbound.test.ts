@@ -204,6 +204,18 @@ describe('what the bus tells', () => {
     expect(told).toEqual(['suspect below 10 of 1', 'connected', 'drop key 11 at 11'])
   })
 
+  test('before a gap is nothing beside where the bus goes on behind it', async () => {
+    let began = (_: Stamp[]): void => {}
+    const { told, listener } = await listening({
+      subscribe: () => new Promise((resolve) => (began = resolve)),
+    })
+    listener.onMessage(message(99, { stamp: at(99, 2) }))
+    listener.onGap(undefined, [at(20)], 'the connection was lost')
+    began([at(20)])
+    await rest()
+    expect(told).toEqual(['suspect below 20 of 1', 'gap: the connection was lost', 'connected'])
+  })
+
   test('with a hole that the log still knows leaves only its keys gone', async () => {
     const { told, listener, inbound } = await listening({
       since: async () => [11, 12, 13, 14].map((sequence) => message(sequence)),
