@@ -8,8 +8,8 @@ export const rules = [
     trap: 1,
     name: 'trap 1: a mutation overtakes the loads under way',
     file: 'coordinator/marks.ts',
-    from: 'return mark?.generation === fence.generation && this.#sweep === fence.sweep',
-    to: 'return mark !== undefined',
+    from: 'return mark.generation === fence.generation && this.#sweep === fence.sweep',
+    to: 'return true',
   },
   {
     trap: 2,
