@@ -96,6 +96,8 @@ const FIRST_RETRY_MS = 2
 /** Longer lives are for ever. */
 const LONGEST_MS = 2 ** 52
 const HOUR_US = 3_600_000_000
+/** For so long all wait for one connection; whoever comes later asks on another one. */
+const PATIENCE_MS = 1_000
 
 const columns = [
   'cache_key',
@@ -115,6 +117,13 @@ class Unsettled {
   constructor(partitions: readonly number[]) {
     this.partitions = partitions
   }
+}
+
+/** What all operations wait for before their own statements. */
+interface Agreement {
+  readonly reached: Promise<void>
+  readonly begunAt: number
+  isReached: boolean
 }
 
 /** What a tier or a bus adds to its options. */
@@ -149,7 +158,7 @@ export class SqlStore {
   #written = 0
   #isClosed = false
   /** That every partition has its row, and as many as here. */
-  #agreed: Promise<unknown> | undefined
+  #agreement: Agreement | undefined
 
   /** @throws TypeError or RangeError naming the option. */
   constructor(name: string, options: SqlOptions, hold: SqlHold) {
@@ -198,14 +207,13 @@ export class SqlStore {
     try {
       for (let attempt = 1; ; attempt++) {
         try {
-          this.#agreed ??= this.#agree()
-          await this.#agreed
+          await this.#agreed()
           const result = await run(this.#query)
           if (this.#written >= this.#countEvery) await this.#bound()
           return result
         } catch (error) {
           if (attempt === ATTEMPTS) throw error instanceof Unsettled ? new Error(UNSETTLED) : error
-          if (error instanceof Unsettled) this.#agreed = this.#settleAll(error.partitions)
+          if (error instanceof Unsettled) void this.#begin(this.#settleAll(error.partitions))
           else if (isTransient(error)) await later(this.#hold.clock, FIRST_RETRY_MS * 2 ** attempt)
           else throw error
         }
@@ -529,19 +537,36 @@ export class SqlStore {
 
   /** Sees to it that every partition has its row, and that their number is the same for all. */
   async #agree(): Promise<void> {
-    try {
-      const { rows } = await this.#standing()
-      for (const row of rows) {
-        if (Number(row.format) !== FORMAT) throw new Error(`TIERWHEEL format ${String(row.format)}`)
-        if (Number(row.partitions) !== this.partitions)
-          throw new Error(`TIERWHEEL partitions ${String(row.partitions)}`)
-      }
-      const there = new Set(rows.map((row) => Number(row.part)))
-      for (const { partition } of this.#seen) if (!there.has(partition)) await this.#settle(partition)
-    } catch (error) {
-      this.#agreed = undefined
-      throw error
+    const { rows } = await this.#standing()
+    for (const row of rows) {
+      if (Number(row.format) !== FORMAT) throw new Error(`TIERWHEEL format ${String(row.format)}`)
+      if (Number(row.partitions) !== this.partitions)
+        throw new Error(`TIERWHEEL partitions ${String(row.partitions)}`)
     }
+    const there = new Set(rows.map((row) => Number(row.part)))
+    for (const { partition } of this.#seen) if (!there.has(partition)) await this.#settle(partition)
+  }
+
+  /** All wait for the same statements, but not for ever: an answer that never comes must not be everybody's. */
+  #agreed(): Promise<void> {
+    const found = this.#agreement
+    const isWaitedFor =
+      found !== undefined && (found.isReached || this.#hold.clock.now() - found.begunAt < PATIENCE_MS)
+    return isWaitedFor ? found.reached : this.#begin(this.#agree())
+  }
+
+  #begin(reached: Promise<void>): Promise<void> {
+    const agreement: Agreement = { reached, begunAt: this.#hold.clock.now(), isReached: false }
+    this.#agreement = agreement
+    reached.then(
+      () => {
+        agreement.isReached = true
+      },
+      () => {
+        if (this.#agreement === agreement) this.#agreement = undefined
+      },
+    )
+    return reached
   }
 
   async #standing(): Promise<SqlResult> {
@@ -561,13 +586,11 @@ export class SqlStore {
 
   /** Begins a new epoch in a partition that has no row, or that stands before where it was seen. */
   async #settle(partition: number): Promise<void> {
-    try {
-      const stamp = await this.transaction((query) => this.#settleIn(query, partition))
-      this.#seen[partition] = stamp
-    } catch (error) {
-      this.#agreed = undefined
-      throw error
-    }
+    const before = this.seen(partition)
+    const stamp = await this.transaction((query) => this.#settleIn(query, partition))
+    // An answer that took its time must not take back what was seen meanwhile.
+    if (this.seen(partition) === before) this.#seen[partition] = stamp
+    else this.note(stamp)
   }
 
   async #settleIn(query: SqlQuery, partition: number): Promise<Stamp> {

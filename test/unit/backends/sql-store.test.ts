@@ -219,6 +219,50 @@ describe('failures', () => {
     }))
 })
 
+describe('a connection that never answers', () => {
+  test('at the first statement is waited for by those who come within a second, and by nobody else', () =>
+    withFile(async (file) => {
+      const clock = new ManualClock()
+      let looks = 0
+      const executor = wrapped(file.connect(), async (_, sql) => {
+        if (sql.startsWith('SELECT part, format') && ++looks === 1) await new Promise(() => {})
+      })
+      await createCacheTables(executor)
+      const tier = sqlTier({ executor, clock })
+      let answered = 0
+      const count = () => {
+        answered++
+      }
+      void tier.get('key').then(count)
+      await clock.run(999, 100)
+      void tier.get('key').then(count)
+      await clock.run(1, 1)
+      expect(await tier.get('key')).toBe(undefined)
+      await tier.set({ key: 'key', bytes, remainingMs: 60_000 })
+      expect((await tier.get('key'))?.bytes).toEqual(bytes)
+      expect([looks, answered]).toEqual([2, 0])
+    }))
+
+  test('while an epoch is begun holds up nobody for longer than that', () =>
+    withFile(async (file) => {
+      const clock = new ManualClock()
+      let stuck = 0
+      const connection = file.connect()
+      const executor: SqlExecutor = {
+        ...connection,
+        transaction: (body) => (stuck-- > 0 ? new Promise(() => {}) : connection.transaction(body)),
+      }
+      const tier = sqlTier({ executor, createTables: true, clock })
+      await tier.set({ key: 'key', bytes, remainingMs: 60_000 })
+      await file.connect().query('DELETE FROM tierwheel_cache_partitions', [])
+      stuck = 1
+      void tier.ledger?.read(['key'])
+      await clock.run(1_000, 100)
+      expect(await tier.ledger?.read(['key'])).toMatchObject([{ entry: undefined }])
+      expect(stuck).toBeLessThan(1)
+    }))
+})
+
 describe('what is passed in', () => {
   test.each<[string, unknown, string]>([
     ['no executor', {}, 'executor: undefined has no query() and transaction()'],
