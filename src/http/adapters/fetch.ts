@@ -4,7 +4,7 @@ import type { Answer } from '../answer.ts'
 import type { Exchange } from '../exchange.ts'
 import type { HttpCache, Incoming } from '../http-cache.ts'
 import type { PageOptions, PageRules } from '../options.ts'
-import { type FieldLine, type Fields, fieldsOf } from '../policy/fields.ts'
+import { type FieldLine, type Fields, fieldsOf, noFields } from '../policy/fields.ts'
 
 /** From a request to its response; further arguments are those of the platform. */
 export type FetchHandler<Rest extends unknown[] = unknown[]> = (
@@ -199,7 +199,7 @@ export function responseOf({ status, lines, body, kept }: Answer): Response {
 
 /** As an object where no name comes twice: servers of Node pass one on as it is, and make `Headers` of anything else. */
 function headersOf(lines: readonly FieldLine[]): Record<string, string> | [string, string][] {
-  const headers: Record<string, string> = Object.create(null)
+  const headers = noFields()
   for (const [name, value] of lines) {
     const lower = name.toLowerCase()
     if (lower in headers) return lines as [string, string][]
