@@ -31,7 +31,9 @@ import { median, tableOf } from '../table.js'
 const OURS = 'tierwheel'
 const LIMIT = 'empty'
 /** What is no cache, but a handler that sends more, or comes later. */
-const handlers = ['same head', 'same head, one middleware']
+const handlers = ['same head', 'same head, one middleware', 'same bytes, from a middleware']
+/** The same cache in another place. */
+const IN_FRONT = 'tierwheel, in front'
 /** A hit of this page is to cost at most so many times as much as the limit. */
 const TARGET = { page: '2kB', ratio: 1.25 }
 
@@ -97,16 +99,19 @@ function cellsOf(series, which) {
   const ratios = ratiosOf(series, which, LIMIT)
   if (which.contender === LIMIT || ratios.length === 0) return [hits, '']
   const ratio = `${median(ratios).toFixed(2)}x`
-  if (which.contender !== OURS) return [hits, ratio]
+  if (which.contender !== OURS && which.contender !== IN_FRONT) return [hits, ratio]
   return [hits, `**${ratio}**, ${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`]
 }
 
 /** @param {Series[]} series */
 function targetsOf(series) {
-  const members = series.filter(({ contender, page }) => contender === OURS && page === TARGET.page)
+  const members = series.filter(
+    ({ contender, page }) => [OURS, IN_FRONT].includes(contender) && page === TARGET.page,
+  )
   const ratios = members.flatMap((one) => {
     const rounds = ratiosOf(series, one, LIMIT)
-    return rounds.length === 0 ? [] : [{ framework: one.framework, ratio: median(rounds) }]
+    const framework = one.contender === OURS ? one.framework : `${one.framework}, in front`
+    return rounds.length === 0 ? [] : [{ framework, ratio: median(rounds) }]
   })
   if (ratios.length === 0) return []
   const lines = ratios.map(({ framework, ratio }) => {
@@ -121,7 +126,8 @@ function targetsOf(series) {
 /** @param {Series[]} series @param {string[]} pages */
 function lossesOf(series, pages) {
   const lost = series.flatMap((other) => {
-    if ([OURS, LIMIT, ...handlers].includes(other.contender) || !pages.includes(other.page)) return []
+    if ([OURS, IN_FRONT, LIMIT, ...handlers].includes(other.contender) || !pages.includes(other.page))
+      return []
     const ratios = ratiosOf(series, { ...other, contender: OURS }, other.contender)
     const ratio = ratios.length === 0 ? 1 : median(ratios)
     return ratio > 1

@@ -8,7 +8,10 @@
  * - `same head`: the same handler with the four fields more that a stored page has, so that what is left between this and
  *   tierwheel is what finding the page costs. On Hono there is also a middleware that does nothing, as nobody can stand in front
  *   of a handler there without one.
- * - tierwheel, with its defaults but for the time, and what else there is for the framework.
+ * - `same bytes, from a middleware`: the page with its whole head, sent from where a cache stands by something that looks
+ *   for nothing: what is left between this and tierwheel is what finding the page costs, and reading the request for it.
+ * - tierwheel, with its defaults but for the time, and what else there is for the framework. `in front` of Hono is around the
+ *   listener that its server adapter makes of the application, as on `node:http`.
  *
  * A package has its own idea of a cache: apicache keeps bodies by URL and looks at nothing else; `@fastify/caching`
  * keeps values, so what asks it and what fills it are lines of the program; `hono/cache` keeps nothing itself but asks the
@@ -93,9 +96,16 @@ async function fastifyApp(page, prepare, route = {}, more = {}) {
   return (/** @type {number} */ port) => void app.listen({ port, host: '127.0.0.1' })
 }
 
-/** @param {Handling['page']} page @param {(app: any) => Promise<any[]>} middleware @param {object} [more] */
-async function honoApp(page, middleware, more) {
-  const [{ Hono }, { serve }] = await Promise.all([load('hono'), load('@hono/node-server')])
+/** @param {any} listener */
+const same = (listener) => listener
+
+/** @param {Handling['page']} page @param {(app: any) => Promise<any[]>} middleware @param {object} [more] @param {(listener: any) => any} [around] what stands around the application's listener */
+async function honoApp(page, middleware, more, around = same) {
+  const [{ Hono }, { serve }, { createServer }] = await Promise.all([
+    load('hono'),
+    load('@hono/node-server'),
+    import('node:http'),
+  ])
   const app = new Hono()
   const before = await middleware(app)
   for (const path of paths) {
@@ -104,7 +114,40 @@ async function honoApp(page, middleware, more) {
       return context.html(page(context.req.url.slice(context.req.url.indexOf('/', 8))), 200, more)
     })
   }
-  return (/** @type {number} */ port) => serve({ fetch: app.fetch, port, hostname: '127.0.0.1' })
+  return (/** @type {number} */ port) =>
+    serve({
+      fetch: app.fetch,
+      createServer: (/** @type {any} */ options, /** @type {any} */ listener) =>
+        createServer(options, around(listener)),
+      port,
+      hostname: '127.0.0.1',
+    })
+}
+
+/** By the length of the page, made once. @type {Map<number, Record<string, string>>} */
+const wholeHeads = new Map()
+
+/** All that a stored page says. @param {string} body @returns {Record<string, string>} */
+function wholeHead(body) {
+  let head = wholeHeads.get(body.length)
+  if (head === undefined) {
+    head = {
+      'Content-Type': type,
+      'Cache-Control': control,
+      'Content-Length': String(Buffer.byteLength(body)),
+      Date: 'Mon, 23 Nov 2026 00:00:00 GMT',
+      ...pageHead,
+    }
+    wholeHeads.set(body.length, head)
+  }
+  return head
+}
+
+/** @param {Handling['page']} page @param {(request: any) => string} target @returns {(request: any, response: ServerResponse) => void} */
+const sendWhole = (page, target) => (request, response) => {
+  const body = page(target(request))
+  response.writeHead(200, wholeHead(body))
+  response.end(body)
 }
 
 /** @type {Site[]} */
@@ -173,6 +216,13 @@ export const sites = [
   },
   {
     framework: 'Express',
+    contender: 'same bytes, from a middleware',
+    isCached: false,
+    packages: ['express'],
+    open: ({ page }) => expressApp(page, async () => [sendWhole(page, ({ originalUrl }) => originalUrl)]),
+  },
+  {
+    framework: 'Express',
     contender: 'tierwheel',
     isCached: true,
     packages: ['express', 'tierwheel'],
@@ -202,6 +252,20 @@ export const sites = [
     isCached: false,
     packages: ['fastify'],
     open: ({ page }) => fastifyApp(page, async () => {}, {}, pageHead),
+  },
+  {
+    framework: 'Fastify',
+    contender: 'same bytes, from a middleware',
+    isCached: false,
+    packages: ['fastify'],
+    open: ({ page }) => {
+      const whole = sendWhole(page, ({ url }) => url)
+      return fastifyApp(page, async (app) => {
+        app.addHook('onRequest', (/** @type {any} */ request, /** @type {any} */ reply) => {
+          whole(request.raw, reply.raw)
+        })
+      })
+    },
   },
   {
     framework: 'Fastify',
@@ -278,6 +342,19 @@ export const sites = [
   },
   {
     framework: 'Hono',
+    contender: 'same bytes, from a middleware',
+    isCached: false,
+    packages: ['hono', '@hono/node-server'],
+    open: ({ page }) =>
+      honoApp(page, async () => [
+        (/** @type {any} */ { req }) => {
+          const body = page(req.url.slice(req.url.indexOf('/', 8)))
+          return new Response(body, { headers: wholeHead(body) })
+        },
+      ]),
+  },
+  {
+    framework: 'Hono',
     contender: 'tierwheel',
     isCached: true,
     packages: ['hono', '@hono/node-server', 'tierwheel'],
@@ -286,6 +363,22 @@ export const sites = [
         const { honoCache } = await load('tierwheel/http/hono')
         return [honoCache(await pages(), { app }).cachePage('1h')]
       }),
+  },
+  {
+    framework: 'Hono',
+    contender: 'tierwheel, in front',
+    isCached: true,
+    packages: ['hono', '@hono/node-server', 'tierwheel'],
+    open: async ({ page, pages }) => {
+      const { cachedListener } = await load('tierwheel/http/node')
+      const cached = await pages()
+      return honoApp(
+        page,
+        async () => [],
+        undefined,
+        (listener) => cachedListener(cached, listener, { ttl: '1h' }),
+      )
+    },
   },
   {
     framework: 'Hono',

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import { Hono } from 'hono'
 import { afterEach, describe, test } from 'vitest'
 import { cachedFetch } from '../../../../src/http/adapters/fetch.ts'
 import { cachedListener } from '../../../../src/http/adapters/node.ts'
@@ -484,4 +486,42 @@ test('an invalidated URL is made again, and what was under way then is not kept'
   assert.equal((await ask(site.port, '/a')).body, 'page 3')
   assert.equal(await site.pages.invalidate(url('/never')), false)
   await assert.rejects(site.pages.invalidate('/a'), TypeError)
+})
+
+test('around the listener that Hono has from its server adapter: whole, streamed and failed pages', async () => {
+  const long = 'line of a page\n'.repeat(7_000)
+  const app = new Hono()
+  let runs = 0
+  app.get('/whole', (context) =>
+    context.text(`page ${++runs}`, 200, { 'Cache-Control': 'max-age=60', ETag: '"1"' }),
+  )
+  app.get('/streamed', () => {
+    runs++
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        for (let at = 0; at < long.length; at += 10_000)
+          controller.enqueue(new TextEncoder().encode(long.slice(at, at + 10_000)))
+        controller.close()
+      },
+    })
+    return new Response(body, { headers: { 'Cache-Control': 'max-age=60' } })
+  })
+  app.get('/failed', () => {
+    runs++
+    throw new Error('of the handler')
+  })
+  app.onError((_error, context) => context.text('failed', 500, { 'Cache-Control': 'max-age=60' }))
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false })
+  const site = await open((request, response) => listener(request, response))
+
+  const made = await ask(site.port, '/whole')
+  const found = await ask(site.port, '/whole')
+  assert.deepEqual([made.body, found.body, found.headers.age], ['page 1', 'page 1', '0'])
+  assert.equal((await ask(site.port, '/whole', { 'If-None-Match': '"1"' })).status, 304)
+  assert.deepEqual((await ask(site.port, '/whole', {}, 'HEAD')).headers['content-length'], '6')
+  assert.equal(runs, 1)
+  for (const _ of [1, 2]) assert.equal((await ask(site.port, '/streamed')).body, long)
+  assert.equal(runs, 2)
+  for (const _ of [1, 2]) assert.equal((await ask(site.port, '/failed')).status, 500)
+  assert.equal(runs, 4, 'a page that failed has no freshness of its own here')
 })
