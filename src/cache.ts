@@ -415,7 +415,8 @@ export class Cache<V = unknown> {
 
   /**
    * Ends the `ttl` of an entry, everywhere: `get` has nothing any more, and `getOrSet` may use the value for as long as
-   * the stale windows allow it from now on. Without stale windows it is removed.
+   * the stale windows allow it from now on. Without stale windows it is removed; so is, where L1 is all there is, an
+   * entry whose ttl is `null`.
    *
    * @returns Whether there was a fresh entry.
    */
