@@ -8,7 +8,7 @@ import { type Key, type KeyScope, l1KeyOf, partitionTextOf } from '../key.ts'
 import type { Events } from '../metrics/events.ts'
 import { lifetimeOf, type ResolvedCall, type Skip } from '../options.ts'
 import type { Random } from '../random.ts'
-import { isAtOrAfter, partitionOf, type Stamp } from '../stamp.ts'
+import { isAtOrAfter, partitionOf } from '../stamp.ts'
 import type { Auditor } from './audit.ts'
 import type { Authority } from './authority.ts'
 import { Batch, type BulkLoader } from './batch.ts'
@@ -22,7 +22,7 @@ import type { Loader } from './loading.ts'
 import type { Ongoing } from './ongoing.ts'
 import { isDue } from './renewal.ts'
 import { passesCopies, type Searches } from './searches.ts'
-import type { Session } from './session.ts'
+import type { Place, Session } from './session.ts'
 import type { Subject, Subjects } from './subject.ts'
 import type { Tags } from './tags.ts'
 import type { TierStack } from './tier-stack.ts'
@@ -292,14 +292,15 @@ export class Reads {
   }
 
   /** Whether copies of a key may be older than the places of a token. */
-  isBehind(key: Key, scope: KeyScope, places: readonly Stamp[]): boolean {
+  isBehind(key: Key, scope: KeyScope, places: readonly Place[]): boolean {
     const ledger = this.#authority?.ledger
     if (ledger === undefined) return false
     const partition = partitionOf(partitionTextOf(this.#subjects.of(key, scope).stored), ledger.partitions)
     return places.some((place) => {
-      if (place.partition !== partition && place.partition !== ledger.partitions) return false
-      const heard = this.#hearing.inbound?.heard(place.partition)
-      return !this.#session.isOwn(place) && (heard === undefined || !isAtOrAfter(heard, place))
+      const { stamp } = place
+      if (stamp.partition !== partition && stamp.partition !== ledger.partitions) return false
+      const heard = this.#hearing.inbound?.heard(stamp.partition)
+      return !this.#session.isOwn(place) && (heard === undefined || !isAtOrAfter(heard, stamp))
     })
   }
 

@@ -9,13 +9,13 @@ import type { Key, KeyScope } from '../key.ts'
 import type { Events } from '../metrics/events.ts'
 import type { ResolvedCall, Skip } from '../options.ts'
 import { type RequestPort, type Sight, UNSEEN } from '../request-memory.ts'
-import type { Stamp } from '../stamp.ts'
 import type { EntryView } from './filling.ts'
 import type { Life } from './life.ts'
 import type { Loader } from './loading.ts'
 import type { Ongoing } from './ongoing.ts'
 import type { Reads } from './reads.ts'
 import { passesCopies } from './searches.ts'
+import type { Place } from './session.ts'
 import type { Subjects } from './subject.ts'
 
 /** What answers the reads of a cache. */
@@ -133,7 +133,7 @@ export class Remembered implements Answers {
   }
 
   /** Asked before a read that must not be older than a token; what the request remembers may be. */
-  isBehind(key: Key, scope: KeyScope, places: readonly Stamp[]): boolean {
+  isBehind(key: Key, scope: KeyScope, places: readonly Place[]): boolean {
     this.#requests.reading?.forget(this.#cache, this.#subjects.of(key, scope).stored)
     return this.#reads.isBehind(key, scope, places)
   }

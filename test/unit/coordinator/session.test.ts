@@ -2,11 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { inProcessBus } from '../../../src/bus/in-process.ts'
 import { placesIn, Session } from '../../../src/coordinator/session.ts'
 import { createCache } from '../../../src/create-cache.ts'
+import type { Stamp } from '../../../src/stamp.ts'
 import { flakyTier } from '../../../src/testing/chaos.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { Hub, memoryTier } from '../../../src/tiers/memory.ts'
 import type { Tier } from '../../../src/tiers/tier.ts'
-import { rest } from '../../support/caches.ts'
+import { pass, rest } from '../../support/caches.ts'
 
 describe('a token', () => {
   test('has the last place of each partition that was committed to lately', () => {
@@ -26,14 +27,18 @@ describe('a token', () => {
     expect(session.token).toBe(
       '1~3.gql9n8t6o0.14~g.gql9n8t6o0.9'.replaceAll('gql9n8t6o0', (1.7e15).toString(36)),
     )
-    expect(placesIn(session.token)).toEqual([stamp(3, 40), stamp(16, 9)])
+    const exact = (place: Stamp) => ({ stamp: place, isExact: true })
+    expect(placesIn(session.token)).toEqual([exact(stamp(3, 40)), exact(stamp(16, 9))])
     clock.advance(3_000)
-    expect(placesIn(session.token), 'by now everybody has heard').toEqual([stamp(16, 9)])
+    expect(placesIn(session.token), 'by now everybody has heard').toEqual([exact(stamp(16, 9))])
     session.committed(stamp(2, 50), false)
+    const behind = { stamp: stamp(2, 50), isExact: false }
+    expect(placesIn(session.token)).toEqual([exact(stamp(16, 9)), behind])
     const isOwn = [stamp(3, 40), stamp(3, 39), stamp(3, 41), stamp(1, 0), stamp(2, 50)].map((place) =>
-      session.isOwn(place),
+      session.isOwn(exact(place)),
     )
     expect(isOwn).toEqual([true, false, false, false, false])
+    expect(session.isOwn({ stamp: stamp(3, 40), isExact: false })).toBe(false)
   })
 
   test.each(['', '2', '1~', '1~3.4', '1~3.4.Z', `1${'~1.1.1'.repeat(10_000)}`, '1~99999.1.1', 7, null])(
@@ -121,6 +126,26 @@ describe('atLeast', () => {
     link?.hold()
     await here.clear()
     for (let at = 0; at < 20; at++) expect(await there.get(at, { atLeast: here.token() })).toBeUndefined()
+  })
+
+  test('a clear is seen by who has written since, before its place was known', async () => {
+    const clock = new ManualClock()
+    const hub = new Hub({ clock })
+    const tier = flakyTier(memoryTier({ hub }), { clock })
+    const make = (tiers: Tier[]) => createCache({ clock, tiers, bus: inProcessBus({ hub }), ttl: '1h' })
+    const [here, there] = [make([tier]), make([memoryTier({ hub })])]
+    await rest()
+    await there.set('a', 1)
+    hub.links[1]?.hold()
+    tier.plan = ({ method }) => (method === 'ledger.probe' ? { delayMs: 100 } : 'work')
+    const clearing = here.clear()
+    await rest()
+    // In every partition.
+    for (let at = 0; at < 200; at++) await there.set(at, at)
+    await pass(clock, 100)
+    await clearing
+    expect(await there.get('a'), 'within the lease copies may be old').toBe(1)
+    expect(await there.get('a', { atLeast: here.token() })).toBeUndefined()
   })
 
   test('it is refused where it is no token, or where nobody could be asked', async () => {
