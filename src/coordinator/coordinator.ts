@@ -146,7 +146,7 @@ export class Coordinator {
       slots: new LoadSlots(parts.maxLoads),
       turns: new LoadTurns(shared),
       heard: (stored) => hearing.heard(stored),
-      met: (stored, stamp, by) => hearing.met(stored, stamp, by),
+      met: (stored, stamp, isReading) => hearing.met(stored, stamp, isReading),
       forget: (stored, beganAt) => {
         const loadsSince = ongoing.searches.joinable(stored)?.note.loadsSince
         if (loadsSince === undefined || loadsSince < beganAt) ongoing.searches.forget(stored)

@@ -46,8 +46,8 @@ export interface Standby {
   readonly value: unknown
   readonly since: number
   readonly level: Level
-  /** Whether it could still be begun with: who joins later may not be given what this process trusts no more. */
-  isCurrent(): boolean
+  /** What the search could begin with now: who joins later may not be given what this process trusts no more. */
+  renewed(): Standby | undefined
 }
 
 /** What those who wait for a search may know before it ends. */
@@ -57,9 +57,11 @@ export interface SearchNote {
   /** Resolves when it is clear whether there is a stale value. */
   readonly isRead: Promise<void>
   readRan(): void
+  /** When the tiers were last looked at, by this process's clock; `-Infinity` before that. */
+  readAt: number
   /** When its loader began, by this process's clock; `undefined` before that, and for what needs none. */
   loadsSince: number | undefined
-  /** When the ttl of what its loader brought ends, which may be before the tiers have it; `Infinity` until it is there. */
+  /** When the time of what it brings is over, which may be before the tiers have it; `Infinity` until that is there. */
   freshUntil: number
 }
 
@@ -109,10 +111,10 @@ export interface FillingParts {
   /**
    * An entry was found that was written at `stamp`.
    *
-   * @param by - The search that found it; `undefined` for a reading.
+   * @param isReading - Whether a reading found it, and no search.
    * @returns Whether that is beyond what was heard: then whatever else is under way for the key has been overtaken.
    */
-  met(stored: string, stamp: Stamp, by: SearchNote | undefined): boolean
+  met(stored: string, stamp: Stamp, isReading: boolean): boolean
   /** A value was given out that is newer than what a search may bring whose loader did not begin since `beganAt`. */
   forget(stored: string, beganAt: number): void
 }
@@ -146,7 +148,7 @@ export class Filling {
   readonly #defaults: ResolvedCall
   readonly #running = new Chain<(error: unknown) => void>()
   readonly #heard: (stored: string) => Stamp | undefined
-  readonly #met: (stored: string, stamp: Stamp, by: SearchNote | undefined) => boolean
+  readonly #met: (stored: string, stamp: Stamp, isReading: boolean) => boolean
   readonly #forget: (stored: string, beganAt: number) => void
   #isClosed = false
   readonly counts: FillingCounts = { loads: 0, loadFailures: 0, loadsOvertaken: 0, staleServed: 0 }
@@ -166,7 +168,7 @@ export class Filling {
     this.#turns = parts.turns
     this.#defaults = parts.defaults
     this.#heard = (stored) => parts.heard(stored)
-    this.#met = (stored, stamp, by) => parts.met(stored, stamp, by)
+    this.#met = (stored, stamp, isReading) => parts.met(stored, stamp, isReading)
     this.#forget = (stored, beganAt) => parts.forget(stored, beganAt)
   }
 
@@ -209,7 +211,7 @@ export class Filling {
         const stale = found.freshUntil <= this.#clock.now()
         this.#events.tell('entry.hit', { key, level: found.level, stale })
       }
-      fence = this.#learn(found, fence, undefined)
+      fence = this.#learn(found, fence, true)
       if (found.depth > 0) await this.#backFill(subject, found, asOf, fence)
       this.#putFound(subject, found, asOf, fence, this.#defaults)
       return found
@@ -235,20 +237,16 @@ export class Filling {
     const known = this.#tags.begin(call.tags)
     try {
       let reading = await this.#look(search)
+      note.readAt = this.#clock.now()
       let found = reading?.found
-      if (found !== undefined) fence = this.#learn(found, fence, note)
-      const flown = found && (await this.#answerOf(search, found, reading?.asOf, fence))
+      if (found !== undefined) fence = this.#learn(found, fence, false)
+      const flown = found && (await this.#answerOf(search, note, found, reading?.asOf, fence))
       if (flown !== undefined) return flown
       if (this.#events.hears('entry.missed')) this.#events.tell('entry.missed', { key })
 
       const before = previousOf(found, held)
       if (before !== undefined) {
-        const { value, staleSince: since } = before
-        const isCurrent = (): boolean =>
-          found === undefined
-            ? this.#copies.held(subject.l1Key) !== undefined
-            : this.#stack.isGood(stored, found.depth, found.stamp)
-        note.stale = { value, since, level: found?.level ?? 'l1', isCurrent }
+        note.stale = found === undefined ? this.#heldBack(subject, before) : this.#foundBack(stored, found)
       }
       note.readRan()
       const failure = this.#failures.get(stored)
@@ -262,9 +260,10 @@ export class Filling {
       for (let isMine = false; turn !== undefined && !isMine; ) {
         isMine = (await turn.next()) === 'load'
         reading = await this.#look(search)
+        note.readAt = this.#clock.now()
         found = reading?.found
-        if (found !== undefined) fence = this.#learn(found, fence, note)
-        const loadedElsewhere = found && (await this.#answerOf(search, found, reading?.asOf, fence))
+        if (found !== undefined) fence = this.#learn(found, fence, false)
+        const loadedElsewhere = found && (await this.#answerOf(search, note, found, reading?.asOf, fence))
         if (loadedElsewhere !== undefined) return loadedElsewhere
       }
       const waitedMs = turn === undefined ? 0 : this.#clock.now() - missedAt
@@ -288,6 +287,7 @@ export class Filling {
   /** The answer to a search that was found; `undefined` when it is not fresh enough to be one. */
   async #answerOf(
     { call, leastFreshMs, subject }: Search,
+    note: SearchNote,
     found: Found,
     asOf: Stamp | undefined,
     fence: Fence,
@@ -295,6 +295,7 @@ export class Filling {
     const { key } = subject
     const freshMs = found.freshUntil - this.#clock.now()
     if (freshMs <= leastFreshMs) return undefined
+    note.freshUntil = found.freshUntil - Math.min(leastFreshMs, 0)
     const isStale = freshMs <= 0
     if (isStale) this.servedStale(key, found.level)
     else if (this.#events.hears('entry.hit'))
@@ -304,6 +305,26 @@ export class Filling {
     if (isStale) return { value: found.value, refresh: { leastFreshMs: 0 } }
     const isDue = beside !== undefined && freshMs < beside.aheadMs
     return { value: found.value, refresh: isDue ? { leastFreshMs: beside.aheadMs } : undefined }
+  }
+
+  /** What L1 had, to go on with; whatever it has when somebody joins. */
+  #heldBack(
+    { l1Key }: Subject,
+    { value, staleSince: since }: Pick<HeldValue, 'value' | 'staleSince'>,
+  ): Standby {
+    const renewed = (): Standby | undefined => {
+      const held = this.#copies.held(l1Key)
+      return held && { value: held.value, since: held.staleSince, level: 'l1', renewed }
+    }
+    return { value, since, level: 'l1', renewed }
+  }
+
+  /** What a tier had, to go on with, for as long as it is trusted. */
+  #foundBack(stored: string, { depth, freshUntil: since, level, stamp, value }: Found): Standby {
+    const renewed = (): Standby | undefined =>
+      this.#stack.isGood(stored, depth, stamp) ? standby : undefined
+    const standby: Standby = { value, since, level, renewed }
+    return standby
   }
 
   async #look({ batch, call, leastFreshMs, subject }: Search): Promise<Reading | undefined> {
@@ -421,9 +442,9 @@ export class Filling {
    * What was read counts as heard, for its key: nothing older may be answered after it, though the message is still on
    * its way. Returns the fence that this look goes on with.
    */
-  #learn({ stamp }: Found, fence: Fence, by: SearchNote | undefined): Fence {
+  #learn({ stamp }: Found, fence: Fence, isReading: boolean): Fence {
     const held = this.#marks.holds(fence)
-    if (stamp === undefined || !this.#met(fence.key, stamp, held ? by : undefined) || !held) return fence
+    if (stamp === undefined || !this.#met(fence.key, stamp, isReading) || !held) return fence
     return this.#marks.renewed(fence)
   }
 

@@ -12,7 +12,6 @@ import type { Authority } from './authority.ts'
 import type { Commits } from './commits.ts'
 import type { Copies } from './copies.ts'
 import type { Doubts } from './doubts.ts'
-import type { SearchNote } from './filling.ts'
 import type { Guard } from './guard.ts'
 import type { HoldOff } from './hold-off.ts'
 import { Inbound, type InboundTarget } from './inbound.ts'
@@ -165,9 +164,10 @@ export class Hearing implements InboundTarget {
   /**
    * An entry was found that was written at `stamp`: what is older is not good any more.
    *
-   * @param by - The search that found it, which may be joined as before; `undefined` for a reading.
+   * @param isReading - Whether a reading found it. A search that did may be joined as before; that another one may not
+   *   is its own affair when it answers.
    */
-  met(stored: string, stamp: Stamp, by: SearchNote | undefined): boolean {
+  met(stored: string, stamp: Stamp, isReading: boolean): boolean {
     if (this.inbound === undefined) return false
     const heard = this.inbound.heard(stamp.partition)
     // In another epoch it is news, even in an earlier one: what was heard may be made up, and what is there is not.
@@ -176,7 +176,7 @@ export class Hearing implements InboundTarget {
     this.#copies.invalidate(stored, stamp)
     this.#ongoing.marks.overtake(stored)
     this.#ongoing.reads.forget(stored)
-    if (this.#ongoing.searches.joinable(stored)?.note !== by) this.#ongoing.searches.forget(stored)
+    if (isReading) this.#ongoing.searches.forget(stored)
     return true
   }
 }

@@ -45,11 +45,15 @@ export class Searches {
     const flight = joined ?? this.#fly(search)
     try {
       const flown = await this.#arrival(flight, search, joined !== undefined)
+      this.#outdo(flight, subject.stored)
       if (flown.refresh !== undefined) this.refresh(search, flown.refresh.leastFreshMs)
       return flown.value
     } catch (error) {
       const stale = this.#standIn(flight, call, joined !== undefined)
-      if (stale !== undefined) return this.#serve(subject.key, stale)
+      if (stale !== undefined) {
+        this.#outdo(flight, subject.stored)
+        return this.#serve(subject.key, stale)
+      }
       // Nothing was read, as the cache or the tiers were in the way.
       const servesHeld = held !== undefined && serves(this.#clock.now() - held.staleSince, call)
       if (flight.note.stale === undefined && servesHeld) {
@@ -58,6 +62,19 @@ export class Searches {
       if (call.fallback !== undefined) return call.fallback
       throw error
     }
+  }
+
+  /**
+   * What a search brought is given out: a reading that is joined by now, or another search, may bring something older,
+   * if it did not begin later.
+   */
+  #outdo(flight: Flight<SearchNote>, stored: string): void {
+    const { reads, searches } = this.#ongoing
+    const asOf = flight.note.loadsSince ?? flight.note.readAt
+    if ((reads.joinable(stored)?.beganAt ?? asOf) < asOf) reads.forget(stored)
+    const other = searches.joinable(stored)
+    if (other === undefined || other === flight) return
+    if ((other.note.loadsSince ?? other.beganAt) < asOf) searches.forget(stored)
   }
 
   /** A search under way whose value is not over before it has arrived, as it may be where the tiers are slow to take it. */
@@ -74,9 +91,8 @@ export class Searches {
     if (isJoined) {
       // It may run behind somebody's answer: then what it found is as good an answer to whoever comes now.
       await within(flight.note.isRead, limitMs, this.#clock)
-      const found = flight.note.stale
-      const isRecent = found !== undefined && this.#clock.now() - found.since < call.staleWhileRevalidateMs
-      if (isRecent && found.isCurrent()) {
+      const found = flight.note.stale?.renewed()
+      if (found !== undefined && this.#clock.now() - found.since < call.staleWhileRevalidateMs) {
         return { value: this.#give(subject.key, found), refresh: undefined }
       }
     }
@@ -100,14 +116,10 @@ export class Searches {
   }
 
   /** The stale value that a flight found, if it may stand in for what is being loaded. */
-  #standIn(
-    { note: { stale } }: Flight<SearchNote>,
-    call: ResolvedCall,
-    isJoined: boolean,
-  ): Standby | undefined {
-    if (stale === undefined || !serves(this.#clock.now() - stale.since, call)) return undefined
+  #standIn({ note }: Flight<SearchNote>, call: ResolvedCall, isJoined: boolean): Standby | undefined {
     // Who began the search asked when it could be used; who joined asked later.
-    return !isJoined || stale.isCurrent() ? stale : undefined
+    const stale = isJoined ? note.stale?.renewed() : note.stale
+    return stale !== undefined && serves(this.#clock.now() - stale.since, call) ? stale : undefined
   }
 
   /** What a flight found, which may be fresh yet. */
@@ -175,6 +187,7 @@ function searchNote(): SearchNote {
     stale: undefined,
     isRead,
     readRan: () => readRan(),
+    readAt: Number.NEGATIVE_INFINITY,
     loadsSince: undefined,
     freshUntil: Number.POSITIVE_INFINITY,
   }

@@ -181,9 +181,12 @@ export class TierStack {
     }
     for (const [place, before] of passed) {
       const { found, asOf } = readings[place] as Reading
+      // What the authority was asked for and has not has been removed.
+      if (asOf !== undefined && this.#authority?.depth !== undefined) continue
       // Where nobody orders, a farther tier may have missed what a nearer one has.
       if (found !== undefined && (this.#authority !== undefined || isFresher(found, before.found))) continue
-      readings[place] = { found: before.found, asOf: asOf ?? before.asOf }
+      // The tiers behind it may have taken their time.
+      if (before.found.usableUntil > this.#clock.now()) readings[place] = before
     }
     return readings
   }
@@ -229,7 +232,10 @@ export class TierStack {
     const write = { key: stored, bytes, remainingMs: usableUntil - this.#clock.now() }
     const outcome = await this.#authorityGuard?.attempt('populate', () => ledger.populate(write, asOf))
     if (outcome === undefined) return 'failed'
-    if (outcome === 'stored') await this.#copy(stored, bytes, usableUntil, asOf, this.#copies)
+    if (outcome !== 'stored') return outcome
+    // A tier that did not take its copy has the one from before, which nobody may be given after this value.
+    if (!(await this.#copy(stored, bytes, usableUntil, asOf, this.#copies)))
+      this.#invalidations.surpass(stored, asOf)
     return outcome
   }
 
@@ -429,18 +435,22 @@ export class TierStack {
     }
   }
 
+  /** Copies an entry into the tiers nearer than `below`. Resolves to whether each has taken it. */
   async #copy(
     stored: string,
     bytes: Uint8Array,
     usableUntil: number,
     stamp: Stamp | undefined,
     below: number,
-  ): Promise<void> {
+  ): Promise<boolean> {
+    let isTaken = true
     for (let depth = below - 1; depth >= 0; depth--) {
-      const level = this.levels[depth] as Level
+      const { guard, tier } = this.levels[depth] as Level
       const remainingMs = usableUntil - this.#clock.now()
-      await level.guard.attempt('set', () => level.tier.set({ key: stored, bytes, remainingMs, stamp }))
+      const write = { key: stored, bytes, remainingMs, stamp }
+      isTaken = ((await guard.attempt('set', () => tier.set(write).then(() => true))) ?? false) && isTaken
     }
+    return isTaken
   }
 }
 

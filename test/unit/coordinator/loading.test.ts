@@ -4,10 +4,11 @@ import { describe, expect, test } from 'vitest'
 import { inProcessBus } from '../../../src/bus/in-process.ts'
 import type { Cache } from '../../../src/cache.ts'
 import type { LoaderContext } from '../../../src/coordinator/loading.ts'
-import { createCache } from '../../../src/create-cache.ts'
-import { flakyTier } from '../../../src/testing/chaos.ts'
+import { type CacheOptions, createCache } from '../../../src/create-cache.ts'
+import { type FaultPlan, flakyTier } from '../../../src/testing/chaos.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { Hub, memoryTier } from '../../../src/tiers/memory.ts'
+import type { Tier } from '../../../src/tiers/tier.ts'
 import { arrangements, deferred, inNamespaces, opened, pass, rest } from '../../support/caches.ts'
 
 const down = new Error('the source is down')
@@ -673,4 +674,77 @@ test('who joins a search is not given what L1 had when that began, once the leas
   await pass(clock, 300)
   loading.resolve('new')
   expect(await joined).toBe('new')
+})
+
+describe('nobody is given something older than what was given out before', () => {
+  const apart = async (plan: FaultPlan, options: CacheOptions = {}) => {
+    const clock = new ManualClock()
+    const hub = new Hub({ clock })
+    const tier = flakyTier(memoryTier({ hub }), { clock })
+    const make = (tiers: Tier[]) =>
+      createCache<string>({ clock, tiers, bus: inProcessBus({ hub }), ttl: '1m', ...options })
+    const near = flakyTier(memoryTier({ clock }), { clock })
+    const here = make([near, tier])
+    await rest()
+    const there = make([memoryTier({ hub })])
+    await rest()
+    tier.plan = plan
+    return { clock, here, there, near, link: hub.links[0] }
+  }
+
+  test('by a reading that began before a load did', async () => {
+    let reads = 0
+    const { clock, here, there, link } = await apart(
+      ({ method }) => (method === 'ledger.read' && reads++ === 0 ? { answerDelayMs: 400 } : 'work'),
+      { l1: false },
+    )
+    await there.set('a', 'old')
+    const reading = here.get('a')
+    await pass(clock, 1)
+    link?.hold()
+    await there.delete('a')
+    expect(await here.getOrSet('a', () => 'new')).toBe('new')
+    const joining = here.get('a')
+    await pass(clock, 400)
+    expect([await reading, await joining]).toEqual(['old', 'new'])
+  })
+
+  test('by a nearer tier that did not take the copy of it', async () => {
+    const { here, there, link, near } = await apart(() => 'work', { l1: false })
+    expect(await here.getOrSet('a', () => 'old')).toBe('old')
+    link?.hold()
+    await there.delete('a')
+    near.plan = ({ method }) => (method === 'set' ? 'fail' : 'work')
+    expect(await here.getOrSet('a', () => 'new', { skip: 'copies' })).toBe('new')
+    expect(await here.get('a')).toBe('new')
+  })
+
+  test('by a copy, when the authority has it no more', async () => {
+    const { clock, here, there, link } = await apart(() => 'work', {
+      ttl: '1s',
+      staleIfError: '1m',
+      l1: false,
+    })
+    expect(await here.getOrSet('a', () => 'old')).toBe('old')
+    await pass(clock, 1_000)
+    link?.hold()
+    await there.delete('a')
+    await expect(here.getOrSet('a', fail)).rejects.toBe(down)
+  })
+})
+
+test('who asks when the time of what was found is over joins no search that is still busy with it', async () => {
+  const clock = new ManualClock()
+  const hub = new Hub({ clock })
+  const near = flakyTier(memoryTier({ clock }), { clock })
+  const cache = createCache<string>({ clock, ttl: '1s', tiers: [near, memoryTier({ hub })], l1: false })
+  const other = createCache<string>({ clock, ttl: '1s', tiers: [memoryTier({ hub })] })
+  await other.set('a', 'old')
+  await pass(clock, 800)
+  near.plan = ({ method }) => (method === 'set' ? { delayMs: 400 } : 'work')
+  const busy = cache.getOrSet('a', () => 'not loaded')
+  await pass(clock, 300)
+  const late = cache.getOrSet('a', () => 'new')
+  await pass(clock, 800)
+  expect([await busy, await late]).toEqual(['old', 'new'])
 })
