@@ -411,7 +411,9 @@ export class History {
         by.clearedAt > first - 10_000 ||
         // A read says again what was not taken.
         by.hasTagDoubts ||
-        by.doubted.has(key)
+        by.doubted.has(key) ||
+        // Reads wait for a mutation, so this one of several has ended, as whatever it did.
+        (by.underway.get(key)?.length ?? 0) > 0
       const isOld = now - first > Math.min(this.#leaseMs, this.#lifetimes.loadTimeoutMs)
       if (!isOvertaken && !isOld)
         throw new Broken(`C8: a second load of ${JSON.stringify(key)} in ${by.name} at ${now.toFixed(1)}`)

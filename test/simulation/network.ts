@@ -302,8 +302,8 @@ export class Line {
       }
     }
     let at = Math.max(universe.now + network.latency(), this.#lastAt[server] ?? 0)
-    // Late is late for everything behind it; what changes places is so alone.
-    if (network.chance(weather.messageLate)) at += network.random() * 1_500
+    // Late is late for everything behind it, but not later and later; what changes places is so alone.
+    if (network.chance(weather.messageLate)) at = Math.max(at, universe.now + network.random() * 1_500)
     this.#lastAt[server] = at
     if (network.chance(weather.messageSwapped)) at += 3 * network.latency()
     universe.at(at, deliver, this.#life)

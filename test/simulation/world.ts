@@ -379,7 +379,13 @@ class World {
         `C5: the auditor of ${witness.name} found ${JSON.stringify(key)} in use after ${staleMs} ms`,
       )
     })
-    cache.on('mutation.queued', ({ key }) => witness.waiting.set(key, (witness.waiting.get(key) ?? 0) + 1))
+    cache.on('mutation.queued', ({ key }) => {
+      witness.waiting.set(key, (witness.waiting.get(key) ?? 0) + 1)
+      // Reads say it again from now on, though the call may be one of several keys, and go on.
+      for (const [queued, place] of this.#placeOf) if (place.name === key) witness.doubted.add(queued)
+      // Where there is room for few, they may have become a clear, which a read of any key says again.
+      if ((plan.maxQueuedBytes ?? 0) < 1_000) witness.hasTagDoubts = true
+    })
     const overtakenAll = () => {
       witness.allOvertakenAt = universe.now
     }
