@@ -23,6 +23,8 @@
 // A read with the token of another process gives what that one's acknowledged mutations left. A mutation that waits for
 // the authority counts as one that was rejected, until nothing waits any more. No two increments resolve to one sum.
 //
+// For a lease after a message was forged, what it hides may come between two reads (E5): C3 is not judged then.
+//
 // When a server takes over that was behind, the mutations of its last moments are gone (E1). They are taken off the
 // history; everything else is promised as before.
 
@@ -165,6 +167,8 @@ export class History {
   readonly #running = new Map<Key, Set<Load>>()
   readonly #loadedAt = new Map<Key, number>()
   #losses = 0
+  /** Until then a forged message may hide what follows (E5). */
+  #hiddenUntil = Number.NEGATIVE_INFINITY
   #ids = 0
   reads = 0
   answers = 0
@@ -358,13 +362,18 @@ export class History {
     }
   }
 
+  /** A message is made up. */
+  forged(): void {
+    this.#hiddenUntil = this.#now() + this.#leaseMs
+  }
+
   /** @param after - By whose mutations the answer has to go, as its token says. */
   ask(by: Witness, key: Key, how: string, isStaleAllowed: boolean, after?: Witness): Asked {
     this.reads++
     const now = this.#now()
     const least: [string, number][] = [
       ['C1', by.floors.get(key) ?? 0],
-      ['C3', by.seen.get(key) ?? 0],
+      ['C3', now < this.#hiddenUntil ? 0 : (by.seen.get(key) ?? 0)],
       ['C5', this.#leastAt(key, now - this.#leaseMs)],
     ]
     if (this.#isHealthy) least.push(['C4', this.#leastAt(key, now - HEALTHY_MS)])

@@ -985,6 +985,7 @@ class World {
           serial: 1,
         }
         const bytes = encodeMessage(made)
+        this.#history.forged()
         for (const each of network.lines) each.carry(0, 'tierwheel:bus:0', bytes)
         return
       }
